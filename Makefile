@@ -1,0 +1,124 @@
+# Everything a developer does here. `make help` lists it; every target sets up what it needs.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := check
+.NOTPARALLEL:
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+HOST ?= 127.0.0.1
+PORT ?= 8080
+CASES ?= tests/conformance
+WORKERS ?= auto
+COVERAGE ?= 0
+
+# Pyright is locked: it need not look for a newer one
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --only-binary :all: --no-emit-index-url --quiet $(if $(UPGRADE),--upgrade) \
+	--custom-compile-command "make lock"
+
+.PHONY: check
+check: setup format lint types borders test-fast ## Format, lint, types, import borders, fast tests (the default)
+
+.PHONY: run
+run: setup-run ## Start the shop with its embedded data; HOST=127.0.0.1 PORT=8080
+	@exec $(BIN)/shop serve --host $(HOST) --port $(PORT)
+
+.PHONY: test
+test: setup format-check lint-check types borders test-conformance test-all ## Everything, and change nothing; COVERAGE=percent wanted, empty: not measured
+
+.PHONY: test-fast
+test-fast: setup ## The tests that take less than a second each; WORKERS=processes
+	@echo "== tests, without the slow ones"
+	@$(BIN)/pytest -q -m "not slow" -n $(WORKERS)
+
+.PHONY: test-all
+test-all: setup ## All tests, with coverage
+	@echo "== tests, all of them"
+	@$(BIN)/pytest -q -n $(WORKERS) $(if $(strip $(COVERAGE)),--cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(strip $(COVERAGE)))
+
+.PHONY: test-conformance
+test-conformance: setup ## Recorded answers of Liberator and bidi against ours; CASES=directory of .jsonl.gz files
+	@echo "== conformance, with the cases in $(CASES)"
+	@OGROM_CASES="$(abspath $(CASES))" $(BIN)/pytest -q -s \
+		tests/http/test_liberator.py tests/http/test_routing_bidi.py
+
+.PHONY: format
+format: setup ## Format the code
+	@echo "== format"
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: format-check
+format-check: setup
+	@echo "== format, only checked"
+	@$(BIN)/ruff format --quiet --diff .
+
+.PHONY: lint
+lint: setup ## Lint, and mend what can be mended
+	@echo "== lint"
+	@$(BIN)/ruff check --quiet --fix .
+
+.PHONY: lint-check
+lint-check: setup
+	@echo "== lint, only checked"
+	@$(BIN)/ruff check --quiet .
+
+.PHONY: types
+types: setup ## Both type checkers, one after the other
+	@echo "== types: mypy"
+	@$(BIN)/mypy --no-error-summary
+	@echo "== types: pyright"
+	@$(BIN)/pyright
+
+.PHONY: borders
+borders: setup ## Which package may import which
+	@echo "== import borders"
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: bench
+bench: setup ## Every benchmark: peers side by side
+	@for script in bench/[!_]*.py; do \
+		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+.PHONY: bench-search
+bench-search: setup ## How well and how fast search finds; QUERIES= QRELS= CATALOGUE= are files
+	@QUERIES="$(QUERIES)" QRELS="$(QRELS)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/search.py
+
+.PHONY: bench-routes
+bench-routes: setup ## What matching costs with 10 and with 10,000 routes
+	@$(BIN)/python bench/routes.py
+
+.PHONY: import
+import: setup-run ## Take a catalogue into the shop; FILE=
+	@test -n "$(FILE)" || { echo "Which file? make import FILE=catalogue.jsonl" >&2; exit 2; }
+	@$(BIN)/shop import "$(FILE)"
+
+.PHONY: setup
+setup: ## Only make .venv, with all tools; PYTHON=python3
+	@$(PYTHON) tools/bootstrap.py dev
+
+.PHONY: setup-run
+setup-run:
+	@$(PYTHON) tools/bootstrap.py run
+
+.PHONY: lock
+lock: ## Lock what pyproject.toml asks for; UPGRADE=1 takes the newest versions
+	@test -x $(BIN)/uv || $(PYTHON) tools/bootstrap.py dev
+	@$(LOCK) --group build -o requirements/run.txt
+	@$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
+	@echo "locked: requirements/run.txt requirements/dev.txt"
+
+.PHONY: clean
+clean: ## Remove .venv and everything else that can be made again
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@rm -f .coverage .coverage.*
+	@find src shop tests bench tools typing_tests -name __pycache__ -prune -exec rm -rf {} +
+	@echo "clean"
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile

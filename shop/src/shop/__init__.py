@@ -1,0 +1,1 @@
+"""The reference service of Ogrom: a fashion shop in four languages."""

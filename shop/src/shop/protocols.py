@@ -1,0 +1,253 @@
+"""What the shop's data is, and what the shop asks of whoever keeps it.
+
+`core` speaks to these Protocols alone, `sources` implement them, `run` brings the two together.
+Every value is frozen. A source that cannot answer raises; absence is `None`, never an exception.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
+
+from msgspec import Meta, Struct
+
+LOCALES = ("de-DE", "fr-FR", "nl-NL", "en-GB")
+"""The locales that the shop can speak, the first being the one that it falls back to."""
+
+Facet = Literal["category", "brand", "colour", "size", "material"]
+FACETS: tuple[Facet, ...] = ("category", "brand", "colour", "size", "material")
+
+Sort = Literal["relevance", "price", "-price", "name", "-name", "newest"]
+
+PAGE_LIMIT = 10_000
+"""How deep a list can be paged: `page * per_page` never passes it."""
+
+
+class Money(Struct, frozen=True):
+    """An amount in the currency's minor unit (cents, pence), with its ISO 4217 code."""
+
+    minor: int
+    currency: str
+
+
+class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One garment, as one locale sees it. What a catalogue does not say is left out."""
+
+    id: str
+    name: str
+    description: str = ""
+    category: str | None = None
+    brand: str | None = None
+    colour: str | None = None
+    material: str | None = None
+    sizes: tuple[str, ...] = ()
+    price: Money | None = None
+    added: datetime | None = None
+    revision: str = ""
+    """Changes whenever anything else of the product does."""
+
+
+class ProductQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client may ask of the catalogue: text, filters, an order and a page.
+
+    Several values of one filter are alternatives; different filters must all hold.
+    """
+
+    q: Annotated[str, Meta(max_length=200)] = ""
+    category: tuple[str, ...] = ()
+    brand: tuple[str, ...] = ()
+    colour: tuple[str, ...] = ()
+    size: tuple[str, ...] = ()
+    material: tuple[str, ...] = ()
+    price_min: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    price_max: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    sort: Sort = "relevance"
+    page: Annotated[int, Meta(ge=1, le=PAGE_LIMIT)] = 1
+    per_page: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class FacetValue(Struct, frozen=True):
+    """One value of a facet and the number of products that have it."""
+
+    value: str
+    count: int
+
+
+class ProductPage(Struct, frozen=True):
+    """One page of the products found, the number of all found, and how they divide by facet."""
+
+    items: tuple[Product, ...]
+    total: int
+    facets: Mapping[str, tuple[FacetValue, ...]]
+
+
+class Products(Protocol):
+    """The catalogue of one locale."""
+
+    @property
+    def revision(self) -> str:
+        """Changes whenever the catalogue does; never repeats within one store."""
+        ...
+
+    async def search(self, query: ProductQuery) -> ProductPage:
+        """The page asked for. An order without ties: the same query over the same catalogue
+        gives the same pages, without gap or repetition between them.
+        """
+        ...
+
+    async def by_id(self, product_id: str) -> Product | None:
+        """The product, or None where there is no such id."""
+        ...
+
+
+class User(Struct, frozen=True):
+    """A person known to the shop."""
+
+    id: str
+    name: str
+    joined: datetime
+
+
+class Users(Protocol):
+    """Who people are, and whose token this is."""
+
+    async def by_id(self, user_id: str) -> User | None:
+        """The user, or None where there is no such id."""
+        ...
+
+    async def by_token(self, token: str) -> User | None:
+        """Whose bearer token this is; None where it is nobody's."""
+        ...
+
+
+class Comment(Struct, frozen=True, kw_only=True):
+    """What a user wrote about a product, in one locale."""
+
+    id: int
+    product_id: str
+    user_id: str
+    text: str
+    created: datetime
+    changed: datetime
+    revision: int
+
+
+class CommentPage(Struct, frozen=True):
+    """One page of comments, the oldest first, and the number of all."""
+
+    items: tuple[Comment, ...]
+    total: int
+
+
+class Comments(Protocol):
+    """The comments of one locale."""
+
+    async def of_product(self, product_id: str, *, offset: int, limit: int) -> CommentPage:
+        """The product's comments, the oldest first."""
+        ...
+
+    async def by_id(self, comment_id: int) -> Comment | None:
+        """The comment, or None where there is none (any more)."""
+        ...
+
+    async def add(self, product_id: str, user_id: str, text: str) -> Comment:
+        """Write a comment; it is stored when this returns."""
+        ...
+
+    async def edit(self, comment_id: int, revision: int, text: str) -> Comment | None:
+        """Put new text in place of `revision`'s; None where that is not the present revision."""
+        ...
+
+    async def remove(self, comment_id: int, revision: int) -> bool:
+        """Remove the comment if `revision` is the present one; whether that was done."""
+        ...
+
+
+class Rating(Struct, frozen=True, kw_only=True):
+    """How many stars, 1 to 5, one user gives one product."""
+
+    product_id: str
+    user_id: str
+    stars: int
+    changed: datetime
+    revision: int
+
+
+class RatingSummary(Struct, frozen=True):
+    """A product's ratings in short: how many, their mean (None where none), and how they divide.
+
+    `histogram` maps "1" to "5" to the number of ratings with so many stars.
+    """
+
+    count: int
+    mean: float | None
+    histogram: Mapping[str, int]
+
+
+class Ratings(Protocol):
+    """The ratings of all locales."""
+
+    async def of_product(self, product_id: str) -> RatingSummary:
+        """The product's ratings in short."""
+        ...
+
+    async def by_user(self, product_id: str, user_id: str) -> Rating | None:
+        """The user's own rating, or None."""
+        ...
+
+    async def put(
+        self, product_id: str, user_id: str, stars: int, *, revision: int | None
+    ) -> Rating | None:
+        """Write the rating in place of `revision`'s, or as the first where `revision` is None.
+
+        None where that is not the present revision.
+        """
+        ...
+
+    async def remove(self, product_id: str, user_id: str, revision: int) -> bool:
+        """Remove the rating if `revision` is the present one; whether that was done."""
+        ...
+
+
+class Collage(Struct, frozen=True, kw_only=True):
+    """An outfit composed of products, made by a user, in one locale."""
+
+    id: int
+    user_id: str
+    title: str
+    product_ids: tuple[str, ...]
+    created: datetime
+    changed: datetime
+    revision: int
+
+
+class CollagePage(Struct, frozen=True):
+    """One page of collages, the newest first, and the number of all."""
+
+    items: tuple[Collage, ...]
+    total: int
+
+
+class Collages(Protocol):
+    """The collages of one locale."""
+
+    async def all(self, *, user_id: str | None, offset: int, limit: int) -> CollagePage:
+        """The collages, the newest first; only the user's where one is named."""
+        ...
+
+    async def by_id(self, collage_id: int) -> Collage | None:
+        """The collage, or None where there is none (any more)."""
+        ...
+
+    async def add(self, user_id: str, title: str, product_ids: tuple[str, ...]) -> Collage:
+        """Make a collage; it is stored when this returns."""
+        ...
+
+    async def replace(
+        self, collage_id: int, revision: int, title: str, product_ids: tuple[str, ...]
+    ) -> Collage | None:
+        """Put new content in place of `revision`'s; None where that is not the present one."""
+        ...
+
+    async def remove(self, collage_id: int, revision: int) -> bool:
+        """Remove the collage if `revision` is the present one; whether that was done."""
+        ...

@@ -1,0 +1,1 @@
+"""The shop's data, kept in SQLite and tantivy."""

@@ -1,0 +1,1 @@
+"""Ogrom: an HTTP API in front of your data, declared as values."""

@@ -1,0 +1,286 @@
+"""The walker: it asks the graph's questions of one resource and one request, and takes the edges.
+
+What depends on the resource alone is prepared once, when the service starts (`Prepared`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Final
+
+from ogrom.http import _questions as questions
+from ogrom.http._conditional import ETag
+from ogrom.http._content import query_decoder
+from ogrom.http._cors import Cors
+from ogrom.http._errors import Refused
+from ogrom.http._graph import ACTIONS, DECISIONS, HANDLER_OF, HANDLERS, START
+from ogrom.http._media import Decode, Encode, Media
+from ogrom.http._message import SERVED, Context, Request, Step
+from ogrom.http._negotiate import MediaType
+from ogrom.http._outcome import Outcome
+from ogrom.http._resource import METHOD_OF_ACTION, Resource
+
+Test = Callable[["Walk"], bool | Awaitable[bool]]
+"""Answers one decision for one walk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the content of one method's requests is read."""
+
+    media: tuple[Media, ...]
+    decoders: tuple[Decode, ...]
+
+    @property
+    def accept(self) -> str:
+        """The media types, as `Accept` and `Accept-Patch` list them."""
+        return ", ".join(str(media.type) for media in self.media)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What follows from a resource alone."""
+
+    resource: Resource[Any]
+    tests: Mapping[str, Test]
+    methods: tuple[str, ...]
+    cors: Cors | None
+    media_types: tuple[MediaType, ...]
+    encoders: tuple[Encode, ...]
+    languages: tuple[str, ...]
+    charsets: tuple[str, ...]
+    encodings: tuple[str, ...]
+    variants: frozenset[str]
+    vary: str
+    read_query: Callable[[str], Any] | None
+    readers: Mapping[str, Reader]
+
+
+def prepare(resource: Resource[Any], cors: Cors | None = None) -> Prepared:
+    """Work out what can be known of a resource before any request.
+
+    Args:
+        resource: the resource.
+        cors: the service's rule, for a resource that has none of its own.
+    """
+    cors = resource.cors or cors
+    readers: dict[str, Reader] = {}
+    for method in METHOD_OF_ACTION.values():
+        if (kind := resource.body_of(method)) is not None:
+            media = resource.consumes_for(method)
+            readers[method] = Reader(media, tuple(_decoder(each, kind) for each in media))
+    offered = {
+        "Accept": len(resource.media_types) > 1,
+        "Accept-Language": len(resource.languages) > 1,
+        "Accept-Charset": len(resource.charsets) > 1,
+        "Accept-Encoding": bool(resource.encodings),
+    }
+    vary = [name for name, several in offered.items() if several]
+    subtypes = [media.type.subtype for media in resource.media_types]
+    return Prepared(
+        resource=resource,
+        tests={name: _test(resource, name) for name in DECISIONS},
+        methods=resource.allowed_methods(),
+        cors=cors,
+        media_types=tuple(media.type for media in resource.media_types),
+        encoders=tuple(media.encode for media in resource.media_types if media.encode),
+        languages=tuple(resource.languages),
+        charsets=tuple(resource.charsets),
+        encodings=(*resource.encodings, "identity"),
+        variants=frozenset(
+            [*subtypes, *resource.languages, *resource.charsets, *resource.encodings]
+        ),
+        vary=", ".join([*vary, *(cors.vary() if cors else ())]),
+        read_query=None if resource.query is None else query_decoder(resource.query),
+        readers=readers,
+    )
+
+
+def _decoder(media: Media, kind: type[Any]) -> Decode:
+    if kind is bytes:
+        return bytes
+    assert media.decoder is not None  # `consumes_for` leaves the others out
+    return media.decoder(kind)
+
+
+class Walk:
+    """One request on its way through the graph. All of it changes as the walk goes on."""
+
+    __slots__ = (
+        "charset", "content", "content_error", "ctx", "encoding", "entity", "exists", "language",
+        "location", "media", "outcome", "prepared", "refusal", "request", "steps", "tag", "why",
+    )  # fmt: skip
+
+    def __init__(self, prepared: Prepared, request: Request, ctx: Context, *, trace: bool) -> None:
+        self.prepared = prepared
+        self.request = request
+        self.ctx = ctx
+        ctx.language = prepared.languages[0] if prepared.languages else None
+        self.media: int | None = 0
+        self.language: int | None = 0
+        self.charset: int | None = 0
+        self.encoding: int | None = len(prepared.encodings) - 1
+        self.content = b""
+        self.content_error: Exception | None = None
+        self.entity: Any = None
+        self.exists = False
+        self.tag: ETag | str | None = None
+        self.location: str | None = None
+        self.outcome: Outcome | None = None
+        self.refusal: Refused | None = None
+        self.steps: list[Step] | None = [] if trace else None
+        self.why = ""
+
+    @property
+    def resource(self) -> Resource[Any]:
+        """The resource that is asked."""
+        return self.prepared.resource
+
+    def header(self, name: str) -> str | None:
+        """A field of the request; None where it was not sent."""
+        return self.request.headers.get(name)
+
+
+async def walk(state: Walk) -> tuple[str, Exception | None]:
+    """From START to a handler: its name, and the exception where one ended the walk (rule 4)."""
+    node = START
+    try:
+        while node not in HANDLERS:
+            if node in DECISIONS:
+                answer = state.prepared.tests[node](state)
+                if not isinstance(answer, bool):
+                    answer = await answer
+                _record(state, node, answer=answer)
+                edges = DECISIONS[node]
+                node = edges.yes if answer else edges.no
+            else:
+                _record(state, node)
+                state.outcome = await _act(state, node)
+                node = ACTIONS[node]
+    except Refused as refusal:
+        state.refusal = refusal
+        _record(state, node, why=f"refused: {refusal}")
+        node = HANDLER_OF[refusal.status]
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever a resource raises is a 500
+        _record(state, node, why=f"raised {type(error).__name__}")
+        return "handle_internal_server_error", error
+    return node, None
+
+
+def _record(state: Walk, name: str, *, answer: bool | None = None, why: str = "") -> None:
+    if state.steps is not None and (not why or not state.steps or state.steps[-1].name != name):
+        state.steps.append(Step(name, answer, why or state.why))
+    state.why = ""
+
+
+async def _act(state: Walk, name: str) -> Outcome:
+    action = getattr(state.resource, name)
+    if action is None:  # `methods` cannot lead here, but `method_allowed` can
+        raise TypeError(
+            f"method_allowed lets {state.request.method} in, but there is no {name}=… to do it."
+        )
+    outcome = await action(state.ctx, state.entity)
+    if not isinstance(outcome, Outcome):
+        raise TypeError(
+            f"{name} of {state.resource.name or 'a resource'} returned {outcome!r}: return Created(…),"
+            " Updated(…), NoContent(), Accepted(…) or SeeOther(…)."
+        )
+    return outcome
+
+
+def _test(resource: Resource[Any], name: str) -> Test:
+    """How a decision is answered: by the resource where it has that keyword, else by the request."""
+    if name == "exists":
+        return _exists(resource.exists)
+    if name == "authorized":
+        return _authorized(resource.authorized)
+    if name in _LOCATIONS:
+        return _location(getattr(resource, name))
+    built_in: Test | None = getattr(questions, name, None)
+    given = None if name == "precondition_required" else getattr(resource, name, None)
+    if given is None:
+        assert built_in is not None, f"nobody answers {name}"
+        return built_in
+    if name == "method_allowed":
+        return _allowed(given)
+    if isinstance(given, bool):
+        return _constant(given)
+    return _asked_of_entity(given) if name in _OF_ENTITY else _asked(given)
+
+
+_LOCATIONS: Final = frozenset(
+    {"put_to_different_url", "moved_permanently", "permanent_redirect", "moved_temporarily"}
+)
+_OF_ENTITY: Final = frozenset({"allowed_for_entity", "multiple_representations", "conflict"})
+
+
+def _constant(answer: bool) -> Test:  # noqa: FBT001 - the answer is what it is about
+    return lambda _: answer
+
+
+def _asked(function: Callable[[Context], bool | Awaitable[bool]]) -> Test:
+    return lambda state: _truth(function(state.ctx))
+
+
+def _asked_of_entity(function: Callable[[Context, Any], bool | Awaitable[bool]]) -> Test:
+    return lambda state: _truth(function(state.ctx, state.entity))
+
+
+def _allowed(given: bool | Callable[[Context], bool | Awaitable[bool]]) -> Test:
+    """Whatever a resource allows: TRACE and CONNECT have no place in a resource's graph."""
+    ask = _constant(given) if isinstance(given, bool) else _asked(given)
+    return lambda state: state.request.method in SERVED and ask(state)
+
+
+def _truth(answer: object) -> bool | Awaitable[bool]:
+    return _awaited_truth(answer) if isawaitable(answer) else bool(answer)
+
+
+async def _awaited_truth(answer: Awaitable[object]) -> bool:
+    return bool(await answer)
+
+
+def _exists(given: bool | Callable[[Context], Awaitable[Any]]) -> Test:
+    if isinstance(given, bool):
+
+        def constant(state: Walk) -> bool:
+            state.exists = given
+            return given
+
+        return constant
+
+    async def find(state: Walk) -> bool:
+        state.entity = await given(state.ctx)
+        state.exists = state.entity is not None
+        return state.exists
+
+    return find
+
+
+def _authorized(given: bool | Callable[[Context], Awaitable[object]]) -> Test:
+    if isinstance(given, bool):
+        return _constant(given)
+
+    async def authorize(state: Walk) -> bool:
+        principal = await given(state.ctx)
+        state.ctx._principal = principal  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        return principal is not None and principal is not False
+
+    return authorize
+
+
+def _location(given: Any) -> Test:
+    if given is None or isinstance(given, str):
+
+        def constant(state: Walk) -> bool:
+            state.location = given
+            return given is not None
+
+        return constant
+
+    async def locate(state: Walk) -> bool:
+        found = given(state.ctx)
+        state.location = await found if isawaitable(found) else found
+        return state.location is not None
+
+    return locate

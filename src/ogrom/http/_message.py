@@ -1,0 +1,134 @@
+"""What comes in, what goes out, and what is known in between. All of it is frozen."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
+
+from ogrom.http._routing import LinkError, Match, Router
+
+T = TypeVar("T")
+
+METHODS: Final = (
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+)  # fmt: skip
+"""The methods that RFC 9110 section 9 and RFC 5789 define."""
+
+SERVED: Final = METHODS[:7]
+"""Those that a resource can have. TRACE would show credentials; CONNECT is for proxies."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One request, as a server hands it to the engine.
+
+    `path` is raw: percent-encoded, without the query. `headers` has lower-case names; a field that
+    came several times is one value, joined by ", " (RFC 9110, section 5.3).
+
+    `content` is the whole content, or a function that reads it when the walk first needs it, so
+    that a request may be refused unread. That function raises `ContentTooLarge` past its limit.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    content: bytes | Callable[[], Awaitable[bytes]] = b""
+    id: str = ""
+    """Names this request in logs and problem details."""
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """One response. A server adds `Date` and what its framing asks for, and nothing else.
+
+    `Content-Length` is there already wherever it is allowed, for HEAD as for GET. `route` and
+    `error` are for the server's log and are never sent.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    content: bytes = b""
+    route: str = ""
+    error: BaseException | None = None
+
+
+class Step(Struct, frozen=True):
+    """One step of a walk: a decision and its answer, an action, or the handler at its end."""
+
+    name: str
+    answer: bool | None = None
+    why: str = ""
+
+
+class Context:
+    """What is known of a request while it is answered; what a resource's functions are given.
+
+    The engine adds to it as the walk goes on: the query is there after `query_valid`, the principal
+    after `authorized`, the body after `content_valid`. Nobody else writes to it.
+    """
+
+    __slots__ = ("_body", "_match", "_principal", "_query", "_router", "language", "request")
+
+    def __init__(
+        self, request: Request, match: Match[Any] | None = None, router: Router[Any] | None = None
+    ) -> None:
+        self.request: Final = request
+        self.language: str | None = None
+        """The language of the answer, where the resource offers any."""
+        self._match = match
+        self._router = router
+        self._query: object = None
+        self._body: object = None
+        self._principal: object = None
+
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return self.request.method
+
+    def __getitem__(self, name: str) -> Any:
+        """The path's parameter `name`, decoded, of the type that the route gives it.
+
+        Raises:
+            KeyError: the route has no such parameter; the message lists those that it has.
+        """
+        params: Mapping[str, Any] = {} if self._match is None else self._match.params
+        try:
+            return params[name]
+        except KeyError:
+            known = ", ".join(sorted(params)) or "none"
+            raise KeyError(f"The path has no parameter {name!r}; it has: {known}.") from None
+
+    def query(self, kind: type[T]) -> T:
+        """The decoded query, of the type that the resource names as `query`."""
+        return _typed(self._query, kind, "query")
+
+    def body(self, kind: type[T]) -> T:
+        """The decoded content, of the type that the resource names as `body`."""
+        return _typed(self._body, kind, "body")
+
+    def principal(self, kind: type[T]) -> T:
+        """Who asks: what the resource's `authorized` returned."""
+        return _typed(self._principal, kind, "principal")
+
+    def path_for(self, name: str, /, **params: object) -> str:
+        """The path of the resource called `name`, looked for in the innermost mount first.
+
+        Parameters of the mounts that both share are taken from the present path.
+
+        Raises:
+            LinkError: no resource has that name, or several have and none is nearer; a parameter
+                is missing, unknown or of the wrong type.
+        """
+        if self._router is None:
+            raise LinkError(f"There are no routes here, so no path for {name!r}.")
+        return self._router.path_for(name, params, near=self._match)
+
+
+def _typed(value: object, kind: type[T], what: str) -> T:
+    if isinstance(value, kind):
+        return value
+    have = "nothing" if value is None else type(value).__name__
+    raise TypeError(
+        f"ctx.{what}({kind.__name__}): this request has {have} there. Name the type as the "
+        f"resource's `{what}` and ask for it after the walk has come by."
+    )

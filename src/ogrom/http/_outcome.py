@@ -1,0 +1,63 @@
+"""What an action says that it has done; the graph reads it and answers accordingly."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+
+class Created(Struct, frozen=True):
+    """A new resource: 201, with its `Location`.
+
+    Args:
+        entity: what was made; answered with `handle_created`. None: no content.
+        at: the new resource's path or URL, as `ctx.path_for` gives it. None: the request's own
+            URL was created (RFC 9110, section 15.3.2), as `PUT` does it.
+        etag: the new resource's entity tag, where it is known (a revision).
+    """
+
+    entity: object = None
+    at: str | None = None
+    etag: str | None = None
+
+
+class Updated(Struct, frozen=True):
+    """It is done, and this is how the resource looks now: 200, answered with `handle_ok`.
+
+    After `PATCH` the entity's tag goes along. After `PUT` none does: RFC 9110, section 9.3.4 has
+    it only where the content was stored as it came, unchanged.
+    """
+
+    entity: object
+
+
+class NoContent(Struct, frozen=True):
+    """It is done, and there is nothing more to say: 204."""
+
+
+class Accepted(Struct, frozen=True):
+    """It will be done: 202.
+
+    Args:
+        entity: a status report, answered with `handle_accepted`.
+        at: where the progress can be watched, sent as `Location`.
+    """
+
+    entity: object = None
+    at: str | None = None
+
+
+class SeeOther(Struct, frozen=True):
+    """It is done, and the answer is elsewhere: 303, with its `Location`."""
+
+    at: str
+
+
+Outcome = Created | Updated | NoContent | Accepted | SeeOther
+"""What an action returns."""
+
+
+class Answer(Struct, frozen=True):
+    """What a handler may return in place of the bare value, to add header fields to it."""
+
+    value: object
+    headers: Mapping[str, str] = {}

@@ -1,0 +1,134 @@
+"""A service: routes of resources, ready to answer requests. Sans I/O: it awaits only their functions."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from msgspec import Struct, json, msgpack
+
+from ogrom.http._cors import Cors
+from ogrom.http._engine import Prepared, Walk, prepare, walk
+from ogrom.http._errors import ResourceError
+from ogrom.http._media import JSON, MSGPACK
+from ogrom.http._message import SERVED, Context, Request, Response, Step
+from ogrom.http._negotiate import choose_media_type
+from ogrom.http._problem import PROBLEM_JSON, Problem, complete
+from ogrom.http._render import respond
+from ogrom.http._resource import Resource
+from ogrom.http._routing import MalformedPath, Route, Router
+
+Routes = Mapping[str, "Routes | Resource[Any]"]
+"""Paths and what is there: nested, and mounted anywhere. See `Service`."""
+
+
+class Traced(Struct, frozen=True):
+    """A response, and the steps that led to it."""
+
+    response: Response
+    steps: tuple[Step, ...]
+
+
+class Service:
+    """Answers requests with the resources of some routes.
+
+    Routes are nested mappings: a path, or a part of one, leads to a resource or to further routes.
+
+        Service({"/v1": {"/products/{product_id}": {"": product, "/comments": comments}}})
+
+    Args:
+        routes: what is where.
+        cors: which other origins' pages may use the resources that have no rule of their own.
+
+    Raises:
+        ResourceError: two routes match the same paths, or one can never be reached.
+    """
+
+    def __init__(self, routes: Routes, *, cors: Cors | None = None) -> None:
+        self.router: Final[Router[Resource[Any]]] = Router(routes, name_of=_name_of)
+        self.cors: Final = cors
+        self._prepared: Final[dict[int, Prepared]] = {}
+        for route in self.router.leaves():
+            key = id(route.leaf)
+            if key not in self._prepared:
+                self._prepared[key] = prepare(route.leaf, cors)
+
+    def leaves(self) -> Iterator[Route[Resource[Any]]]:
+        """Every route: its pattern, its parameters, its resource."""
+        return iter(self.router.leaves())
+
+    async def respond(self, request: Request) -> Response:
+        """The response to a request. It never raises: what goes wrong is a 500 with `error`."""
+        return (await self._answer(request, trace=False)).response
+
+    async def trace(self, request: Request) -> Traced:
+        """The response to a request, and every step that led to it."""
+        return await self._answer(request, trace=True)
+
+    async def _answer(self, request: Request, *, trace: bool) -> Traced:
+        if request.path == "*":
+            return Traced(_about_the_server(request), ())
+        try:
+            match = self.router.match(request.path)
+        except MalformedPath as error:
+            return Traced(_problem(request, 400, f"The path is malformed: {error}"), ())
+        if match is None:
+            return Traced(_problem(request, 404, self._hint(request.path)), ())
+        prepared = self._prepared[id(match.leaf)]
+        state = Walk(prepared, request, Context(request, match, self.router), trace=trace)
+        response = await respond(state, *await walk(state))
+        return Traced(response, tuple(state.steps or ()))
+
+    def _hint(self, path: str) -> str:
+        """What is there instead, where it is only a slash that is too much or too few."""
+        other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+        if other and len(path) < 1000 and self.router.match(other) is not None:
+            return f"There is nothing here, but there is at {other}"
+        return "There is nothing here."
+
+
+def _name_of(resource: Resource[Any]) -> str | None:
+    if not isinstance(resource, Resource):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ResourceError(f"Routes lead to resources or to further routes, not to {resource!r}.")
+    return resource.name or None
+
+
+def _about_the_server(request: Request) -> Response:
+    """`OPTIONS *` (RFC 9110, section 9.3.7); nothing else can be asked of the server as a whole."""
+    if request.method != "OPTIONS":
+        return _problem(request, 400, "Only OPTIONS can be asked of the server as a whole.")
+    return Response(
+        status=200, headers=(("Allow", ", ".join(SERVED)), ("Content-Length", "0"))
+    )
+
+
+def _problem(request: Request, status: int, detail: str) -> Response:
+    return problem_response(
+        status, detail, accept=request.headers.get("accept"), request_id=request.id, method=request.method
+    )
+
+
+def problem_response(
+    status: int, detail: str, *, accept: str | None = None, request_id: str = "", method: str = "GET"
+) -> Response:
+    """Problem details outside of any resource: for what no route matches, and for servers.
+
+    Args:
+        status: of 400 to 599.
+        detail: what is wrong and what to do.
+        accept: the request's `Accept`: MessagePack where that is preferred, else JSON.
+        request_id: names the request in the log.
+        method: HEAD gets no content.
+    """
+    value = complete(Problem(), status=status, detail=detail, request_id=request_id)
+    wanted = choose_media_type(accept, (JSON.type, MSGPACK.type)).index
+    label, content = (
+        (MSGPACK.type, msgpack.encode(value)) if wanted == 1 else (PROBLEM_JSON, json.encode(value))
+    )
+    return Response(
+        status=status,
+        headers=(
+            ("Content-Type", str(label)),
+            ("Content-Length", str(len(content))),
+            ("Vary", "Accept"),
+        ),
+        content=b"" if method == "HEAD" else content,
+    )

@@ -1,0 +1,1 @@
+"""Adapters to where data lives: SQL databases and search engines."""
