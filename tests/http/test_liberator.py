@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
-
 from support.liberator import CASES, MENDED, SERVED, Case, cases, path_of
+
 from ogrom.http import HANDLERS
 from ogrom.http.testing import Reply
 
@@ -132,12 +132,18 @@ def missing_matches_nothing(case: Case, reply: Reply) -> bool:
 
 def no_validators_on_errors(case: Case, reply: Reply) -> bool:
     """A 4xx or 5xx carries no validator; but a 412 tells what is there instead."""
-    return reply.status < 400 or reply.status == 412 or not {"etag", "last-modified"} & set(reply.headers)
+    return (
+        reply.status < 400
+        or reply.status == 412
+        or not {"etag", "last-modified"} & set(reply.headers)
+    )
 
 
 def no_validators_after_writing(case: Case, reply: Reply) -> bool:
     """A successful PUT, POST, PATCH or DELETE carries no validator of what was there before."""
-    unsafe = case.request["method"] in {"PUT", "POST", "PATCH", "DELETE"} and 200 <= reply.status < 300
+    unsafe = (
+        case.request["method"] in {"PUT", "POST", "PATCH", "DELETE"} and 200 <= reply.status < 300
+    )
     # a PATCH that shows the entity may say what it is now (RFC 5789, section 2.1)
     shows = case.request["method"] == "PATCH" and reply.status == 200
     return not unsafe or shows or "etag" not in reply.headers
@@ -147,11 +153,17 @@ def varies(field: str, key: str, least: int) -> Callable[[Case, Reply], bool]:
     """Vary names what is offered in several variants, whatever was sent."""
 
     def holds(case: Case, reply: Reply) -> bool:
-        offered = {each for each in case.resource.get(key, []) if isinstance(each, str) and each != "*"}
+        offered = {
+            each for each in case.resource.get(key, []) if isinstance(each, str) and each != "*"
+        }
         if key == "available-encodings":
             offered &= {"gzip", "br", "zstd"}
         if key == "available-charsets":
-            offered = {each for each in offered if each.lower() in {"utf-8", "utf-16", "us-ascii", "iso-8859-1"}}
+            offered = {
+                each
+                for each in offered
+                if each.lower() in {"utf-8", "utf-16", "us-ascii", "iso-8859-1"}
+            }
         names = reply.headers.get("vary", "").lower().split(", ")
         return len(offered) < least or field in names
 
@@ -174,22 +186,23 @@ def media_type_by_weight(case: Case, reply: Reply) -> bool:
     if "media_type_available" not in reply.trace:
         return True
     ranges: list[tuple[str, frozenset[str], float]] = []
-    for member in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", (case.header("accept") or "").lower()):
+    for member in re.split(
+        r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", (case.header("accept") or "").lower()
+    ):
         name, *rest = [part.strip() for part in member.split(";")]
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+", name):
             continue
-        if name.startswith("*/") and name != "*/*":
-            continue
         q, parameters, sound = 1.0, set[str](), True
-        for position, part in enumerate(rest):
+        for part in rest:
             if part.startswith("q="):
-                sound = re.fullmatch(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)", part) is not None
+                sound = sound and re.fullmatch(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)", part) is not None
                 q = float(part[2:]) if sound else 0
-                break
-            if part:
+            elif part:
                 sound = sound and re.fullmatch(r"[^=\s]+=(\"[^\"]*\"|[^\s\"]+)", part) is not None
                 parameters.add(part.replace('"', ""))
-            del position
+        parameters.discard(
+            "charset=utf-8"
+        )  # what everything is written in, so nothing more is asked
         if sound:
             ranges.append((name, frozenset(parameters), q))
     chosen = reply.headers.get("content-type", "").lower().replace(" ", "").partition(";charset")[0]
@@ -232,8 +245,16 @@ encoding = refused_only_outright("encoding_available", "accept-encoding")
 def language_not_refused(case: Case, reply: Reply) -> bool:
     """A language with q=0 is not served while another is there."""
     chosen = reply.headers.get("content-language", "").lower()
-    offered = {each.lower() for each in case.resource.get("available-languages", []) if isinstance(each, str)}
-    others = {each for each in offered - {chosen, "*"} if weights(case.header("accept-language") or "").get(each, 1)}
+    offered = {
+        each.lower()
+        for each in case.resource.get("available-languages", [])
+        if isinstance(each, str)
+    }
+    others = {
+        each
+        for each in offered - {chosen, "*"}
+        if weights(case.header("accept-language") or "").get(each, 1)
+    }
     return weights(case.header("accept-language") or "").get(chosen, 1) > 0 or not others
 
 
@@ -329,7 +350,22 @@ RFC: dict[str, Rule] = {
 }  # fmt: skip
 """What RFC 9110 says of each code, the section, and how a reply shows it."""
 
-HEADER_ONLY = {"V1", "V2", "R1", "R2", "R4", "R5", "R6", "R7", "R8", "R8b", "R9", "R17", "N17", "N18"}
+HEADER_ONLY = {
+    "V1",
+    "V2",
+    "R1",
+    "R2",
+    "R4",
+    "R5",
+    "R6",
+    "R7",
+    "R8",
+    "R8b",
+    "R9",
+    "R17",
+    "N17",
+    "N18",
+}
 """Codes that concern header fields alone: status and path stay Liberator's."""
 
 
@@ -426,7 +462,9 @@ def test_where_liberator_does_not_the_engine_answers_by_the_rfc() -> None:
             counts[code] += 1
             holds = RFC[code].holds
             if holds is not None and not holds(case, reply):
-                broken.append(f"case {case.id}: {code}: {RFC[code].says} (RFC 9110, {RFC[code].section})")
+                broken.append(
+                    f"case {case.id}: {code}: {RFC[code].says} (RFC 9110, {RFC[code].section})"
+                )
         if case.codes <= HEADER_ONLY and "status" in case.response:
             differs, _ = compare(case, reply, fields=False)
             if differs:

@@ -148,7 +148,11 @@ def resource_of(case: Case) -> Resource[str]:
     """Liberator's resource as one of ours."""
     given = case.resource
     allowed = [method.upper() for method in given.get("allowed-methods", ["get", "head"])]
-    if given.get("method-allowed?") is True and case.request["method"] not in {"GET", "HEAD", "OPTIONS"}:
+    if given.get("method-allowed?") is True and case.request["method"] not in {
+        "GET",
+        "HEAD",
+        "OPTIONS",
+    }:
         allowed.append(case.request["method"])
     methods = [method for method in allowed if method in SERVED]
     keywords: dict[str, Any] = {"name": "r", "methods": tuple(dict.fromkeys(methods))}
@@ -181,9 +185,13 @@ def _handler(name: str, value: Any) -> Any:
 
 def _offers(given: dict[str, Any]) -> dict[str, Any]:
     media = [_media(text) for text in given.get("available-media-types", []) if "*" not in text]
-    languages = [tag for tag in given.get("available-languages", []) if isinstance(tag, str) and tag != "*"]
+    languages = [
+        tag for tag in given.get("available-languages", []) if isinstance(tag, str) and tag != "*"
+    ]
     charsets = [name for name in given.get("available-charsets", []) if _is_charset(name)]
-    encodings = [name for name in given.get("available-encodings", []) if name in {"gzip", "br", "zstd"}]
+    encodings = [
+        name for name in given.get("available-encodings", []) if name in {"gzip", "br", "zstd"}
+    ]
     return {
         "media_types": tuple(dict.fromkeys(media)) or (_media("text/plain"),),
         "languages": tuple(dict.fromkeys(languages)),
@@ -209,8 +217,13 @@ def _is_charset(name: str) -> bool:
 
 
 def _decisions(given: dict[str, Any]) -> dict[str, Any]:
-    known = given.get("known-methods", ["get", "head", "options", "put", "post", "delete", "trace", "patch"])
-    keywords: dict[str, Any] = {"method_known": lambda ctx: ctx.method.lower() in known, "challenge": "Test"}
+    known = given.get(
+        "known-methods", ["get", "head", "options", "put", "post", "delete", "trace", "patch"]
+    )
+    keywords: dict[str, Any] = {
+        "method_known": lambda ctx: ctx.method.lower() in known,
+        "challenge": "Test",
+    }
     for key in (
         "service-available?", "known-method?", "uri-too-long?", "method-allowed?", "malformed?",
         "authorized?", "allowed?", "valid-content-header?", "known-content-type?",

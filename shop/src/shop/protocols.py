@@ -64,6 +64,10 @@ class ProductQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     page: Annotated[int, Meta(ge=1, le=PAGE_LIMIT)] = 1
     per_page: Annotated[int, Meta(ge=1, le=100)] = 20
 
+    def __post_init__(self) -> None:
+        if self.page * self.per_page > PAGE_LIMIT:
+            raise ValueError(f"page times per_page may be {PAGE_LIMIT:,} at most: narrow the query")
+
 
 class FacetValue(Struct, frozen=True):
     """One value of a facet and the number of products that have it."""

@@ -1,9 +1,9 @@
 """The engine: HTTP semantics as a table, resources as values, routes as data. No I/O.
 
-    from ogrom.http import Resource, Service
+from ogrom.http import Resource, Service
 
-    hello = Resource(name="hello", handle_ok=lambda ctx, _: {"hello": ctx["name"]})
-    service = Service({"/hello/{name}": hello})
+hello = Resource(name="hello", handle_ok=lambda ctx, _: {"hello": ctx["name"]})
+service = Service({"/hello/{name}": hello})
 """
 
 from ogrom.http._conditional import ETag

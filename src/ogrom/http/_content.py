@@ -91,7 +91,9 @@ def _text(raw: str, name: str) -> str:
 def _query_error(message: str, known: Sequence[str]) -> FieldError:
     what, steps = _split(message)
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL):
-        return FieldError(f"?{unknown[1]}", f"There is no such parameter; there are: {', '.join(known)}.")
+        return FieldError(
+            f"?{unknown[1]}", f"There is no such parameter; there are: {', '.join(known)}."
+        )
     if missing := re.fullmatch(r"Object missing required field `(.*)`", what, re.DOTALL):
         return FieldError(f"?{missing[1]}", "It must be given.")
     return FieldError(f"?{steps[0]}" if steps else "?", f"{what}.")
@@ -108,12 +110,13 @@ def field_error(error: msgspec.ValidationError) -> FieldError:
 
 
 def _split(message: str) -> tuple[str, list[str]]:
-    """msgspec's message, and its path (`$.a[0]`) as steps. A key of a mapping is `[...]` there."""
+    """Msgspec's message, and its path (`$.a[0]`) as steps. A key of a mapping is `[...]` there."""
     found = _WHERE.match(message)
     assert found is not None
     path = (found["path"] or "").removeprefix("key in ").removeprefix("$")
     return found["what"].rstrip("."), [
-        step.removeprefix(".").strip("[]") or "-" for step in re.findall(r"\.[^.\[]+|\[[^\]]*\]", path)
+        step.removeprefix(".").strip("[]") or "-"
+        for step in re.findall(r"\.[^.\[]+|\[[^\]]*\]", path)
     ]
 
 

@@ -32,7 +32,9 @@ class Cors:
 
     def __post_init__(self) -> None:
         if isinstance(self.origins, str):
-            raise ResourceError(f"Cors(origins={self.origins!r}): write a tuple, ({self.origins!r},).")
+            raise ResourceError(
+                f"Cors(origins={self.origins!r}): write a tuple, ({self.origins!r},)."
+            )
         if self.credentials and "*" in self.origins:
             raise ResourceError(
                 "Cors(credentials=True) with origins=('*',) is refused by browsers: name the origins."

@@ -37,6 +37,10 @@ class Reader:
         return ", ".join(str(media.type) for media in self.media)
 
 
+Refusals = Mapping[type[Exception], Callable[[Any], Refused]]
+"""What exceptions that know nothing of HTTP mean to a client."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What follows from a resource alone."""
@@ -54,14 +58,18 @@ class Prepared:
     vary: str
     read_query: Callable[[str], Any] | None
     readers: Mapping[str, Reader]
+    refusals: Refusals
 
 
-def prepare(resource: Resource[Any], cors: Cors | None = None) -> Prepared:
+def prepare(
+    resource: Resource[Any], *, cors: Cors | None = None, refusals: Refusals | None = None
+) -> Prepared:
     """Work out what can be known of a resource before any request.
 
     Args:
         resource: the resource.
         cors: the service's rule, for a resource that has none of its own.
+        refusals: which exceptions are refusals.
     """
     cors = resource.cors or cors
     readers: dict[str, Reader] = {}
@@ -93,7 +101,18 @@ def prepare(resource: Resource[Any], cors: Cors | None = None) -> Prepared:
         vary=", ".join([*vary, *(cors.vary() if cors else ())]),
         read_query=None if resource.query is None else query_decoder(resource.query),
         readers=readers,
+        refusals=refusals or {},
     )
+
+
+def as_refusal(error: Exception, refusals: Refusals) -> Refused | None:
+    """The refusal that an exception is, or that it means; None where it means none."""
+    if isinstance(error, Refused):
+        return error
+    for kind in type(error).__mro__:
+        if (make := refusals.get(kind)) is not None:
+            return make(error)
+    return None
 
 
 def _decoder(media: Media, kind: type[Any]) -> Decode:
@@ -157,13 +176,12 @@ async def walk(state: Walk) -> tuple[str, Exception | None]:
                 _record(state, node)
                 state.outcome = await _act(state, node)
                 node = ACTIONS[node]
-    except Refused as refusal:
-        state.refusal = refusal
-        _record(state, node, why=f"refused: {refusal}")
-        node = HANDLER_OF[refusal.status]
     except Exception as error:  # noqa: BLE001 - the boundary: whatever a resource raises is a 500
+        state.refusal = as_refusal(error, state.prepared.refusals)
         _record(state, node, why=f"raised {type(error).__name__}")
-        return "handle_internal_server_error", error
+        if state.refusal is None:
+            return "handle_internal_server_error", error
+        node = HANDLER_OF[state.refusal.status]
     return node, None
 
 
@@ -214,7 +232,7 @@ _LOCATIONS: Final = frozenset(
 _OF_ENTITY: Final = frozenset({"allowed_for_entity", "multiple_representations", "conflict"})
 
 
-def _constant(answer: bool) -> Test:  # noqa: FBT001 - the answer is what it is about
+def _constant(answer: bool) -> Test:
     return lambda _: answer
 
 
@@ -263,7 +281,7 @@ def _authorized(given: bool | Callable[[Context], Awaitable[object]]) -> Test:
 
     async def authorize(state: Walk) -> bool:
         principal = await given(state.ctx)
-        state.ctx._principal = principal  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        state.ctx._principal = principal  # pyright: ignore[reportPrivateUsage]
         return principal is not None and principal is not False
 
     return authorize

@@ -1,18 +1,18 @@
 """How a resource's functions refuse a request, and what its author is told.
 
-    ResourceError (ValueError)          whoever declares a resource must act: it cannot be right
-    Refused                             whoever sent the request must act, by its status:
-    ├── BadRequest                400
-    ├── Unauthorized              401
-    ├── Forbidden                 403
-    ├── NotFound                  404
-    ├── Conflict                  409
-    ├── Gone                      410
-    ├── PreconditionFailed        412
-    ├── ContentTooLarge           413
-    ├── UnprocessableContent      422
-    ├── TooManyRequests           429
-    └── ServiceUnavailable        503   nobody but the service: try again later
+ResourceError (ValueError)          whoever declares a resource must act: it cannot be right
+Refused                             whoever sent the request must act, by its status:
+├── BadRequest                400
+├── Unauthorized              401
+├── Forbidden                 403
+├── NotFound                  404
+├── Conflict                  409
+├── Gone                      410
+├── PreconditionFailed        412
+├── ContentTooLarge           413
+├── UnprocessableContent      422
+├── TooManyRequests           429
+└── ServiceUnavailable        503   nobody but the service: try again later
 """
 
 from collections.abc import Mapping, Sequence

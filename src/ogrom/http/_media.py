@@ -92,7 +92,9 @@ JSON: Final = Media(MediaType("application", "json"), msgspec.json.encode, _json
 MERGE_PATCH: Final = Media(MediaType("application", "merge-patch+json"), None, _json_decoder)
 """RFC 7396: what a `PATCH` may send."""
 
-MSGPACK: Final = Media(MediaType("application", "msgpack"), msgspec.msgpack.encode, _msgpack_decoder)
+MSGPACK: Final = Media(
+    MediaType("application", "msgpack"), msgspec.msgpack.encode, _msgpack_decoder
+)
 """The MessagePack specification; the media type is registered with IANA."""
 
 CSV: Final = Media(MediaType("text", "csv"), _write_csv, None)

@@ -222,11 +222,13 @@ def _ranges(accept: str) -> list[_Range]:
             type_, subtype, parameters, weight = _read(member, weighted=True)
         except ValueError:
             continue
-        if not _IS_QVALUE.fullmatch(weight) or (type_ == "*" and subtype != "*"):
+        if not _IS_QVALUE.fullmatch(weight):
             continue
         asked = _comparable(parameters)
         q = float(weight)
         text = _weighted(f"{type_}/{subtype}{_written(sorted(asked))}", q)
+        if type_ == "*" != subtype:
+            type_ = ""  # well formed, for "*" is a token; yet no type is called that
         wildcards = -(type_, subtype).count("*")
         ranges.append(_Range(wildcards, len(asked), q, text, type_, subtype, asked))
     return ranges
@@ -253,9 +255,11 @@ def _read(text: str, *, weighted: bool) -> tuple[str, str, tuple[tuple[str, str]
             raise ValueError(f"{_brief(text[at:])!r} is no parameter (RFC 9110 5.6.6)")
         at = found.end()
         name, token, quoted = found.groups()
-        if name is None or weight is not None:
-            continue  # empty, or an extension, which RFC 7231 5.3.2 let follow the weight
-        if weighted and name in ("q", "Q"):
+        if name is None:
+            continue  # empty
+        if weighted and name in ("q", "Q"):  # wherever it stands (RFC 9110 12.5.1)
+            if weight is not None:
+                raise ValueError("q is given twice")
             weight = token or ""
         elif quoted is not None:
             parameters.append((name.lower(), _QUOTED_PAIR.sub(r"\1", quoted)))
@@ -270,10 +274,12 @@ def _read(text: str, *, weighted: bool) -> tuple[str, str, tuple[tuple[str, str]
 
 
 def _comparable(parameters: tuple[tuple[str, str], ...]) -> frozenset[tuple[str, str]]:
-    """Names of charsets are case-insensitive (RFC 9110 8.3.2); other values are left alone."""
-    return frozenset(
-        (name, value.lower() if name == "charset" else value) for name, value in parameters
-    )
+    """Names of charsets are case-insensitive (RFC 9110 8.3.2); other values are left alone.
+
+    UTF-8 is what every type here is written in that names no charset: it asks for nothing more.
+    """
+    asked = ((name, value.lower() if name == "charset" else value) for name, value in parameters)
+    return frozenset(each for each in asked if each != ("charset", "utf-8"))
 
 
 def _written(parameters: Sequence[tuple[str, str]]) -> str:

@@ -28,7 +28,9 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str = ""
 
 
-def problem(detail: str, *, type: str = "about:blank", title: str = "") -> Callable[[Context], Problem]:
+def problem(
+    detail: str, *, type: str = "about:blank", title: str = ""
+) -> Callable[[Context], Problem]:
     """A handler that answers with these problem details.
 
     Args:

@@ -12,9 +12,11 @@ import msgspec
 
 from ogrom.http._conditional import (
     ETag,
-    modified_since as is_modified_since,
     parse_etags,
     parse_http_date,
+)
+from ogrom.http._conditional import (
+    modified_since as is_modified_since,
 )
 from ogrom.http._content import (
     REQUEST_CODINGS,
@@ -31,6 +33,8 @@ from ogrom.http._negotiate import (
     choose_encoding,
     choose_language,
     choose_media_type,
+)
+from ogrom.http._negotiate import (
     content_type as parse_content_type,
 )
 from ogrom.http._outcome import Accepted, Created, SeeOther, Updated
@@ -71,7 +75,7 @@ def query_valid(walk: Walk) -> bool:
     if read is None:
         return True
     try:
-        walk.ctx._query = read(walk.request.query)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        walk.ctx._query = read(walk.request.query)  # pyright: ignore[reportPrivateUsage]
     except QueryError as error:
         walk.refusal = BadRequest("The query is not what this resource takes.", errors=error.errors)
         return False
@@ -247,7 +251,7 @@ def content_well_formed(walk: Walk) -> bool:
         where = [FieldError("#", f"{detail.rstrip('.')}.")]
         walk.refusal = BadRequest("The content is malformed.", errors=where)
         return False
-    walk.ctx._body = body  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    walk.ctx._body = body  # pyright: ignore[reportPrivateUsage]
     return True
 
 
@@ -309,7 +313,9 @@ def etag_matches_for_if_match(walk: Walk) -> bool:
         matches = any(tag.strongly_equals(present) for tag in tags)
     else:
         matches = any(not tag.weak and _names_revision(walk, tag, present) for tag in tags)
-    walk.why = f"{walk.request.headers['if-match'][:200]} against {present}, strongly (RFC 9110, 8.8.3.2)"
+    walk.why = (
+        f"{walk.request.headers['if-match'][:200]} against {present}, strongly (RFC 9110, 8.8.3.2)"
+    )
     return matches
 
 
@@ -452,9 +458,7 @@ def variant_tag(walk: Walk) -> ETag | None:
 def _names_revision(walk: Walk, tag: ETag, revision: str) -> bool:
     """Whether a tag that this resource sent is of that revision, in whatever variant."""
     head, *parts = tag.opaque[len(revision) :].split("~")
-    return (
-        tag.opaque.startswith(revision) and not head and walk.prepared.variants.issuperset(parts)
-    )
+    return tag.opaque.startswith(revision) and not head and walk.prepared.variants.issuperset(parts)
 
 
 def variant(walk: Walk) -> str:

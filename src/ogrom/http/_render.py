@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import isawaitable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import brotli
 import msgspec
@@ -14,8 +14,7 @@ from ogrom.http import _questions as questions
 from ogrom.http._conditional import format_http_date
 from ogrom.http._content import REQUEST_CODINGS
 from ogrom.http._cors import is_preflight
-from ogrom.http._engine import Walk
-from ogrom.http._errors import Refused
+from ogrom.http._engine import Prepared, Walk, as_refusal
 from ogrom.http._graph import HANDLER_OF, HANDLERS
 from ogrom.http._message import Response, Step
 from ogrom.http._negotiate import choose_media_type
@@ -61,7 +60,8 @@ Fields = list[tuple[str, str]]
 
 
 async def respond(walk: Walk, handler: str, error: Exception | None) -> Response:
-    """The response at the end of a walk. A handler that refuses or fails ends it anew.
+    """The response at the end of a walk. A handler that refuses or fails ends it anew; where that
+    was an error's own, the defaults answer.
 
     Args:
         walk: as it is when it has come to the handler.
@@ -73,21 +73,27 @@ async def respond(walk: Walk, handler: str, error: Exception | None) -> Response
             walk.steps.append(Step(handler))
         try:
             return await _respond(walk, handler, error)
-        except Refused as refusal:
-            walk.refusal = refusal
-            handler = HANDLER_OF[refusal.status]
         except Exception as raised:  # noqa: BLE001 - the boundary: a failing handler is a 500
-            if handler == "handle_internal_server_error":
+            walk.refusal = as_refusal(raised, walk.prepared.refusals)
+            if walk.refusal is not None and handler not in _LAST_RESORT:
+                handler = HANDLER_OF[walk.refusal.status]
+                continue
+            if handler in _LAST_RESORT:
                 walk.prepared = _without_handlers(walk)
             walk.refusal, error, handler = None, raised, "handle_internal_server_error"
     walk.prepared = _without_handlers(walk)
     return await _respond(walk, "handle_internal_server_error", error)
 
 
-def _without_handlers(walk: Walk) -> Any:
+_LAST_RESORT: Final = frozenset(name for name, status in HANDLERS.items() if status >= 400)
+
+
+def _without_handlers(walk: Walk) -> Prepared:
     return replace(
         walk.prepared,
-        resource=replace(walk.resource, **dict.fromkeys((n for n in HANDLERS if hasattr(walk.resource, n)))),
+        resource=replace(
+            walk.resource, **dict.fromkeys(n for n in HANDLERS if hasattr(walk.resource, n))
+        ),
     )
 
 

@@ -185,12 +185,16 @@ class Resource(Generic[E]):
 
         def __new__(cls, *args: object, **given: object) -> Self:
             if args:
-                raise TypeError("Resource(…) takes keywords only, such as Resource(name='product').")
+                raise TypeError(
+                    "Resource(…) takes keywords only, such as Resource(name='product')."
+                )
             known = [field.name for field in fields(cls)]
             for keyword in given:
                 if keyword not in known:
                     close = get_close_matches(keyword, known, n=1, cutoff=0.6)
-                    hint = f"Did you mean {close[0]!r}?" if close else "help(Resource) lists them all."
+                    hint = (
+                        f"Did you mean {close[0]!r}?" if close else "help(Resource) lists them all."
+                    )
                     raise TypeError(f"Resource has no keyword {keyword!r}. {hint}")
             return object.__new__(cls)
 
@@ -332,7 +336,9 @@ def _check_combinations(resource: Resource[Any]) -> str | None:
     if isinstance(resource.body, Mapping):
         for method in resource.body:
             if method not in acts:
-                return f"body names {method!r}, so {method.lower()}=… must say what is done with it."
+                return (
+                    f"body names {method!r}, so {method.lower()}=… must say what is done with it."
+                )
     elif resource.body is not None and not acts & {"POST", "PUT", "PATCH"}:
         return "body is read for POST, PUT and PATCH, and none of them is given."
     moves = ("moved_permanently", "permanent_redirect", "moved_temporarily", "can_post_to_gone")

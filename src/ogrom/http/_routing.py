@@ -10,7 +10,7 @@ a leaf; this module never looks into it.
     pattern              matches, within one segment             its value
     /products            that text, and nothing else
     {name}               any text                                str
-    {name:int}           a whole number, up to 18 digits         int
+    {name:int}           a whole number, up to 18 digits         int, 7 for 007 too
     {name:uuid}          a UUID of 32 hexadecimal digits         UUID
     {name:de-DE|fr-FR}   one of these texts                      str
     {name:/[a-z]+/}      what this regular expression does       str
@@ -30,6 +30,13 @@ A path is split at "/" and only then percent-decoded (RFC 3986 section 2.4), so 
 Patterns are written decoded. "." and ".." match nothing, however they are encoded: clients
 remove them before they send (RFC 3986 section 5.2.4), so whoever sends one is probing.
 An empty segment matches an empty segment of the pattern and never a parameter.
+
+Who must act on which error:
+
+    ValueError
+    ├── RoutesError    the developer: these routes cannot be served; raised when they are built
+    ├── LinkError      the developer: no path can be written for this name and these parameters
+    └── MalformedPath  the client: 400 (Bad Request)
 """
 
 import re
@@ -76,18 +83,12 @@ _NO_VALUE = frozenset({"", ".", ".."})
 _NO_REST = re.compile(r"\A(?:/|\Z)|(?:\A|/)\.\.?(?:/|\Z)")
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00|\0|[^\0-\x7f]")
-_PCHAR = (
-    "!$&'()*+,;=:@"  # what RFC 3986 section 3.3 allows in a segment beside letters, digits, -._~
-)
+# What a segment may hold as it is, beside letters, digits and -._~ (RFC 3986 section 3.3).
+_PCHAR = "!$&'()*+,;=:@"
 _new_tuple: Any = cast("Any", tuple).__new__
 _NO_PARAMS: Mapping[str, object] = MappingProxyType({})
 
 
-# Who must act on which error:
-#   ValueError
-#   ├── RoutesError    the developer: these routes cannot be served; raised when they are built
-#   ├── LinkError      the developer: no path can be written for this name and these parameters
-#   └── MalformedPath  the client: 400
 class RoutesError(ValueError):
     """These routes cannot be served; the message says which, and what to do."""
 
@@ -96,7 +97,7 @@ class LinkError(ValueError):
     """No path can be written; the message says for which route, and what is expected."""
 
 
-class MalformedPath(ValueError):  # noqa: N818 - it names what the client sent
+class MalformedPath(ValueError):
     """The path is none by RFC 3986: answer 400 (Bad Request)."""
 
 
@@ -187,6 +188,8 @@ def _reader(parts: tuple[str | Parameter, ...]) -> _Reader:
         texts = found.groups()
         if "" in texts:
             return None
+        if len(texts) == 1:
+            return (types[0](texts[0]),)
         return tuple([type_(text) for type_, text in zip(types, texts, strict=True)])
 
     return read
@@ -338,6 +341,8 @@ class Router(Generic[T]):
     ) -> str:
         """Writes the path of a named route, percent-encoded.
 
+        Reading it gives the same values, unless a more specific route has that very path.
+
         Args:
             name: looked up in the innermost mount of `near` first, and so on outwards.
             params: a value for each parameter, of its type.
@@ -350,9 +355,9 @@ class Router(Generic[T]):
         """
         here = near.route if isinstance(near, Match) else near
         route = self._find(name, here)
-        if isinstance(near, Match):
-            params = {**self._inherited(near, route), **params}
         names = [parameter.name for parameter in route.parameters]
+        if isinstance(near, Match) and not params.keys() >= set(names):
+            params = {**_inherited(near, route), **params}
         if params.keys() != set(names):
             wrong = [
                 f"{parameter.name} is missing: {parameter.expected}"
@@ -386,15 +391,6 @@ class Router(Generic[T]):
         names = [route.name for route in self._routes if route.name is not None]
         raise LinkError(f"no route is named {name!r}{_hint(name, names)}")
 
-    def _inherited(self, near: Match[T], route: Route[T]) -> dict[str, object]:
-        shared = [
-            there
-            for here, there in zip(near.route.mounts, route.mounts, strict=False)
-            if here == there
-        ]
-        names = {name for name, _, _ in _PARAMETER.findall(shared[-1])}
-        return {name: value for name, value in near.params.items() if name in names}
-
     def _plant(self, route: Route[T], segments: _Segments) -> None:
         node = self._root
         for item in segments:
@@ -404,6 +400,13 @@ class Router(Generic[T]):
         if not names:
             path = "".join(cast("tuple[str, ...]", route.pieces))
             self._static[path] = Match(route.leaf, _NO_PARAMS, route)
+
+
+def _inherited(near: Match[T], route: Route[T]) -> dict[str, object]:
+    """What is bound in the innermost mount that both lie in."""
+    shared = next(mount for mount in reversed(near.route.mounts) if mount in route.mounts)
+    names = {name for name, _, _ in _PARAMETER.findall(shared)}
+    return {name: value for name, value in near.params.items() if name in names}
 
 
 def _child(node: _Node[T], item: str | _Slot) -> _Node[T]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct, json, msgpack
 
 from ogrom.http._cors import Cors
-from ogrom.http._engine import Prepared, Walk, prepare, walk
+from ogrom.http._engine import Prepared, Refusals, Walk, prepare, walk
 from ogrom.http._errors import ResourceError
 from ogrom.http._media import JSON, MSGPACK
 from ogrom.http._message import SERVED, Context, Request, Response, Step
@@ -37,19 +37,24 @@ class Service:
     Args:
         routes: what is where.
         cors: which other origins' pages may use the resources that have no rule of their own.
+        refusals: what exceptions mean that know nothing of HTTP, by type, such as
+            `{Unavailable: lambda error: ServiceUnavailable(retry_after=5)}`.
 
     Raises:
-        ResourceError: two routes match the same paths, or one can never be reached.
+        RoutesError: two routes match the same paths, or one can never be reached.
+        ResourceError: a route leads to something else than a resource.
     """
 
-    def __init__(self, routes: Routes, *, cors: Cors | None = None) -> None:
+    def __init__(
+        self, routes: Routes, *, cors: Cors | None = None, refusals: Refusals | None = None
+    ) -> None:
         self.router: Final[Router[Resource[Any]]] = Router(routes, name_of=_name_of)
         self.cors: Final = cors
         self._prepared: Final[dict[int, Prepared]] = {}
         for route in self.router.leaves():
             key = id(route.leaf)
             if key not in self._prepared:
-                self._prepared[key] = prepare(route.leaf, cors)
+                self._prepared[key] = prepare(route.leaf, cors=cors, refusals=refusals)
 
     def leaves(self) -> Iterator[Route[Resource[Any]]]:
         """Every route: its pattern, its parameters, its resource."""
@@ -95,19 +100,26 @@ def _about_the_server(request: Request) -> Response:
     """`OPTIONS *` (RFC 9110, section 9.3.7); nothing else can be asked of the server as a whole."""
     if request.method != "OPTIONS":
         return _problem(request, 400, "Only OPTIONS can be asked of the server as a whole.")
-    return Response(
-        status=200, headers=(("Allow", ", ".join(SERVED)), ("Content-Length", "0"))
-    )
+    return Response(status=200, headers=(("Allow", ", ".join(SERVED)), ("Content-Length", "0")))
 
 
 def _problem(request: Request, status: int, detail: str) -> Response:
     return problem_response(
-        status, detail, accept=request.headers.get("accept"), request_id=request.id, method=request.method
+        status,
+        detail,
+        accept=request.headers.get("accept"),
+        request_id=request.id,
+        method=request.method,
     )
 
 
 def problem_response(
-    status: int, detail: str, *, accept: str | None = None, request_id: str = "", method: str = "GET"
+    status: int,
+    detail: str,
+    *,
+    accept: str | None = None,
+    request_id: str = "",
+    method: str = "GET",
 ) -> Response:
     """Problem details outside of any resource: for what no route matches, and for servers.
 

@@ -1,9 +1,9 @@
 """Ask a resource something, without a server, a socket or an event loop.
 
-    reply = ask(product(one_shirt), "GET /", if_match='"r0"')
+reply = ask(product(one_shirt), "GET /", if_match='"r0"')
 
-    assert 412 == reply.status
-    assert "etag_matches_for_if_match" == reply.trace[-2]
+assert 412 == reply.status
+assert "etag_matches_for_if_match" == reply.trace[-2]
 """
 
 from collections.abc import Mapping
@@ -111,7 +111,9 @@ async def ask_async(
     if isinstance(what, Resource):
         what = {"/": what}
     service = what if isinstance(what, Service) else Service(what)
-    request = Request(method=method, path=path, query=query, headers=fields, content=body, id="test")
+    request = Request(
+        method=method, path=path, query=query, headers=fields, content=body, id="test"
+    )
     traced = await service.trace(request)
     if traced.response.error is not None:
         raise traced.response.error

@@ -126,9 +126,7 @@ class Analysis:
         stop = tantivy.Filter.stopword(self._language.name)
         raw = tantivy.Tokenizer.raw
         # Accents go after stemming, which needs them; umlauts are the stemmer's own business.
-        self._stemmer = (
-            tantivy.TextAnalyzerBuilder(raw()).filter(stemmer).filter(fold).build()
-        )
+        self._stemmer = tantivy.TextAnalyzerBuilder(raw()).filter(stemmer).filter(fold).build()
         self._stop = tantivy.TextAnalyzerBuilder(raw()).filter(stop).build()
         self.word = lru_cache(4096)(self._word)
         self.stem = lru_cache(8192)(self._stem)

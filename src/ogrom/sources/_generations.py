@@ -22,13 +22,11 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
 from ogrom.sources._query import Document
-
-T = TypeVar("T")
 
 _CURRENT = "current"
 _DOCUMENTS = "documents.db"
@@ -160,6 +158,12 @@ class Draft:
             self._db.execute("DETACH base")
 
     @property
+    def label(self) -> str:
+        """Whose draft this is."""
+        [(label,)] = self._db.execute("SELECT label FROM label")
+        return str(label)
+
+    @property
     def mark(self) -> int:
         """How far this draft has come; 0 is nowhere yet."""
         [(mark,)] = self._db.execute("SELECT mark FROM label")
@@ -180,6 +184,7 @@ class Draft:
             with self._transaction():
                 for statement in _NUMBERED.split(";"):
                     self._db.execute(statement)
+            self._db.execute("VACUUM")
 
     def documents(self) -> Iterator[Numbered]:
         """All documents, without their bodies, in the order of their numbers."""

@@ -1,11 +1,12 @@
 """Full-text search: one query model for every engine, and the engine that needs no server."""
 
-from ogrom.sources._analysis import Lexicon, collation, learn
+from ogrom.sources._analysis import Analysis, Lexicon, collation, learn
 from ogrom.sources._generations import Busy, Draft
 from ogrom.sources._query import Document, Found, Index, Range, Schema, Search
 from ogrom.sources._tantivy import TantivyIndex
 
 __all__ = [
+    "Analysis",
     "Busy",
     "Document",
     "Draft",

@@ -84,7 +84,7 @@ class SourceError(Exception):
     """Something is wrong with a source of data."""
 
 
-class Unavailable(SourceError):  # noqa: N818
+class Unavailable(SourceError):
     """The source cannot answer; the message says what to do about it."""
 
 
@@ -92,7 +92,7 @@ class Busy(Unavailable):
     """Others kept the database for longer than our patience. Nothing was done: try again."""
 
 
-class Constraint(SourceError):  # noqa: N818
+class Constraint(SourceError):
     """The data refuses the value: it is missing, out of range, or refers to nothing."""
 
 
@@ -100,7 +100,7 @@ class Duplicate(Constraint):
     """A row with this key is there already."""
 
 
-class Misuse(SourceError):  # noqa: N818
+class Misuse(SourceError):
     """The SQL, a parameter or the type of a row is wrong."""
 
 

@@ -55,6 +55,11 @@ class TantivyProducts:
         """Whether these are products for show, to be dropped when real ones come."""
         return self._index.origin == GENERATED
 
+    @property
+    def label(self) -> str | None:
+        """The label of the import that was last; None where there was none."""
+        return None if self.generated else self._index.label
+
     def __len__(self) -> int:
         return len(self._index)
 

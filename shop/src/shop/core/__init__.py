@@ -1,0 +1,62 @@
+"""The shop's HTTP endpoints. Each is a value, gets its sources as arguments and knows no path."""
+
+from dataclasses import dataclass
+
+from ogrom.http import Routes
+from shop.core.collages import collage, collages
+from shop.core.comments import comment, comments
+from shop.core.products import product, products
+from shop.core.ratings import own_rating, ratings
+from shop.core.start import start
+from shop.core.users import user
+from shop.protocols import Collages, Comments, Products, Ratings, Users
+
+__all__ = [
+    "Sources",
+    "api",
+    "collage",
+    "collages",
+    "comment",
+    "comments",
+    "own_rating",
+    "product",
+    "products",
+    "ratings",
+    "start",
+    "user",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """All the data that one locale's endpoints need."""
+
+    products: Products
+    ratings: Ratings
+    comments: Comments
+    collages: Collages
+    users: Users
+
+
+def api(sources: Sources, locale: str) -> Routes:
+    """The endpoints of one locale."""
+    return {
+        "": start(locale),
+        "/products": {
+            "": products(sources.products, locale),
+            "/{product_id}": {
+                "": product(sources.products, locale),
+                "/ratings": {
+                    "": ratings(sources.ratings, sources.products),
+                    "/mine": own_rating(sources.ratings, sources.products, sources.users),
+                },
+                "/comments": comments(sources.comments, sources.products, sources.users, locale),
+            },
+        },
+        "/comments/{comment_id:int}": comment(sources.comments, sources.users, locale),
+        "/collages": {
+            "": collages(sources.collages, sources.products, sources.users, locale),
+            "/{collage_id:int}": collage(sources.collages, sources.products, sources.users, locale),
+        },
+        "/users/{user_id}": user(sources.users),
+    }

@@ -1,0 +1,42 @@
+"""Pages of lists: the query that asks for one, and the links to the others (RFC 8288)."""
+
+from typing import Annotated
+from urllib.parse import parse_qsl, urlencode
+
+from msgspec import Meta, Struct
+
+from ogrom.http import Context
+from shop.protocols import PAGE_LIMIT
+
+
+class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which part of a list, counted from 1."""
+
+    page: Annotated[int, Meta(ge=1, le=PAGE_LIMIT)] = 1
+    per_page: Annotated[int, Meta(ge=1, le=100)] = 20
+
+    def __post_init__(self) -> None:
+        if self.page * self.per_page > PAGE_LIMIT:
+            raise ValueError(f"page times per_page may be {PAGE_LIMIT:,} at most")
+
+    @property
+    def offset(self) -> int:
+        """How many items come before."""
+        return (self.page - 1) * self.per_page
+
+
+def links(ctx: Context, page: int, per_page: int, total: int) -> dict[str, str]:
+    """The `Link` to the first, previous, next and last page, with the rest of the query kept."""
+    last = max(1, min(-(-total // per_page), PAGE_LIMIT // per_page))
+    targets = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
+    rest = [
+        (name, value)
+        for name, value in parse_qsl(ctx.request.query, keep_blank_values=True)
+        if name != "page"
+    ]
+    found = [
+        f'<{ctx.request.path}?{urlencode([*rest, ("page", number)])}>; rel="{relation}"'
+        for relation, number in targets.items()
+        if 1 <= number <= last
+    ]
+    return {"Link": ", ".join(found)}

@@ -1,0 +1,69 @@
+"""Products: searching the catalogue, and one of them."""
+
+import msgspec
+
+from ogrom.http import CSV, JSON, MSGPACK, Answer, Context, Resource, problem
+from shop.core.paging import links
+from shop.protocols import Product, ProductQuery, Products
+
+
+def products(source: Products, locale: str) -> Resource[None]:
+    """The catalogue: text, filters, facets, order and pages."""
+
+    async def search(ctx: Context, _: None) -> object:
+        query = ctx.query(ProductQuery)
+        found = await source.search(query)
+        page = {
+            "items": [_summary(ctx, product) for product in found.items],
+            "total": found.total,
+            "facets": found.facets,
+        }
+        return Answer(page, links(ctx, query.page, query.per_page, found.total))
+
+    return Resource(
+        name="products",
+        query=ProductQuery,
+        media_types=(JSON, MSGPACK, CSV),
+        languages=(locale,),
+        etag=lambda _: source.revision,
+        cache_control="public, no-cache",
+        handle_ok=search,
+    )
+
+
+def product(source: Products, locale: str) -> Resource[Product]:
+    """One product, found by its id."""
+
+    async def find(ctx: Context) -> Product | None:
+        return await source.by_id(ctx["product_id"])
+
+    def show(ctx: Context, product: Product) -> object:
+        places = {
+            name: ctx.path_for(name, product_id=product.id) for name in ("ratings", "comments")
+        }
+        return {**_plain(product), "links": places}
+
+    return Resource(
+        name="product",
+        exists=find,
+        languages=(locale,),
+        etag=lambda product: product.revision,
+        cache_control="public, no-cache",
+        handle_ok=show,
+        handle_not_found=NO_PRODUCT,
+    )
+
+
+NO_PRODUCT = problem("There is no product with this id in this locale. GET products to find some.")
+
+
+def _summary(ctx: Context, product: Product) -> dict[str, object]:
+    return {**_plain(product), "url": ctx.path_for("product", product_id=product.id)}
+
+
+def _plain(product: Product) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in msgspec.structs.asdict(product).items()
+        if value not in ("", (), None) and name != "revision"
+    }

@@ -1,0 +1,17 @@
+"""Where a client that knows one URL begins."""
+
+from ogrom.http import Context, Resource
+
+
+def start(locale: str) -> Resource[None]:
+    """The places of one locale."""
+
+    def show(ctx: Context, _: None) -> object:
+        return {
+            "locale": locale,
+            "links": {name: ctx.path_for(name) for name in ("products", "collages")},
+        }
+
+    return Resource(
+        name="start", languages=(locale,), cache_control="public, max-age=3600", handle_ok=show
+    )

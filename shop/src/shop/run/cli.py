@@ -1,0 +1,62 @@
+"""The shop's command line."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from ogrom.serve import serve
+from shop.run.import_cmd import import_catalogue
+from shop.run.settings import Settings, SettingsError
+from shop.run.wiring import application
+from shop.sources.demo import DemoUser
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """A fashion shop's API, on Ogrom."""
+
+
+main.add_command(import_catalogue)
+
+
+@main.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="The port; 0 takes a free one.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder that everything is kept in. [default: $OGROM_STATE or .state]",
+)
+def serve_shop(host: str, port: int, state: Path | None) -> None:
+    """Serve the shop until it is told to stop (Ctrl-C)."""
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if state is not None:
+        settings = replace(settings, state=state)
+
+    def greet(users: tuple[DemoUser, ...]) -> None:
+        locale = settings.locales[0]
+        look = {
+            "de-DE": "rote+Kleider",
+            "fr-FR": "robe+rouge",
+            "nl-NL": "rode+jurken",
+            "en-GB": "red+dresses",
+        }
+        lines = [
+            f"The shop: http://{host}:{port}/v1/{locale}/products?q={look[locale]}",
+            f"Its data: {settings.state.resolve()}",
+        ]
+        if users:
+            lines.append(
+                f"To write:  -H 'Authorization: Bearer {users[0].token}'  ({users[0].name})"
+            )
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+    try:
+        serve(application(settings, greet=greet), host=host, port=port)
+    except OSError as error:
+        raise click.ClickException(error.strerror or str(error)) from None

@@ -1,0 +1,19 @@
+"""Serving: bytes become a `Request`, a `Response` becomes bytes. Nothing is decided here."""
+
+from ogrom.serve._app import App, Check, Draining
+from ogrom.serve._limits import Limits
+from ogrom.serve._log import JsonLog, RequestLog
+from ogrom.serve.asgi import AsgiApp, asgi
+from ogrom.serve.uvicorn import serve
+
+__all__ = [
+    "App",
+    "AsgiApp",
+    "Check",
+    "Draining",
+    "JsonLog",
+    "Limits",
+    "RequestLog",
+    "asgi",
+    "serve",
+]
