@@ -118,9 +118,10 @@ def dates_compared_in_seconds(case: Case, reply: Reply) -> bool:
             return False
         said = answer(reply, question)
         since, changed = date(case.header(field)), modified(case)
-        if said is not None and since is not None and changed is not None:
-            if said != ((changed > since.timestamp()) == later):
-                return False
+        if None in (said, since, changed):
+            continue
+        if said != ((changed > since.timestamp()) == later):
+            return False
     return True
 
 

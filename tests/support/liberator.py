@@ -120,7 +120,7 @@ class Case:
     def ask(self) -> Reply:
         """What our engine says."""
         method, uri = self.request["method"], self.request["uri"]
-        fields = {name: value for name, value in self.request["headers"].items()}
+        fields = dict(self.request["headers"])
         content = self.request.get("body") or b""
         return ask({"/r": resource_of(self)}, f"{method} {uri}", content, **fields)
 

@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -64,10 +64,11 @@ def _write_csv(value: object) -> str:
     The list is the value itself, or what the value keeps as `items`. The names are those of all
     items, in the order in which they come up. What is neither text, number nor None is JSON.
     """
-    plain = msgspec.to_builtins(value)
-    if isinstance(plain, Mapping):
-        plain = plain.get("items", [plain])
-    rows = [item if isinstance(item, dict) else {"value": item} for item in _iterate(plain)]
+    plain: Any = msgspec.to_builtins(value)
+    whole = cast("dict[str, Any]", plain) if isinstance(plain, dict) else {"items": plain}
+    listed: Any = whole.get("items", whole)
+    items = cast("list[Any]", [*listed] if isinstance(listed, list) else [listed])
+    rows = [_row(item) for item in items]
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
@@ -76,8 +77,8 @@ def _write_csv(value: object) -> str:
     return out.getvalue()
 
 
-def _iterate(plain: Any) -> Iterable[Any]:
-    return plain if isinstance(plain, list | tuple) else [plain]
+def _row(item: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", item) if isinstance(item, dict) else {"value": item}
 
 
 def _cell(value: Any) -> str:

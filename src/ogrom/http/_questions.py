@@ -463,7 +463,8 @@ def _names_revision(walk: Walk, tag: ETag, revision: str) -> bool:
 
 def variant(walk: Walk) -> str:
     """Tells a strong tag's variants apart (RFC 9110, section 8.8.1); "" for the favourite one."""
-    prepared, parts = walk.prepared, []
+    prepared = walk.prepared
+    parts: list[str] = []
     if walk.media:
         parts.append(prepared.media_types[walk.media].subtype)
     if walk.language:

@@ -3,10 +3,11 @@
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from inspect import isawaitable
-from typing import Final, cast
+from typing import Any, Final, cast
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import msgspec
 import zstandard
 
@@ -28,7 +29,7 @@ _zstd = zstandard.ZstdCompressor(level=3)
 
 COMPRESS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "gzip": lambda content: gzip.compress(content, compresslevel=5, mtime=0),
-    "br": lambda content: brotli.compress(content, quality=4),
+    "br": partial(cast("Callable[..., bytes]", brotli.compress), quality=4),  # pyright: ignore[reportUnknownMemberType]
     "zstd": _zstd.compress,
 }
 """The content codings, at levels that cost about as much as they save on a fast line."""
@@ -89,12 +90,9 @@ _LAST_RESORT: Final = frozenset(name for name, status in HANDLERS.items() if sta
 
 
 def _without_handlers(walk: Walk) -> Prepared:
-    return replace(
-        walk.prepared,
-        resource=replace(
-            walk.resource, **dict.fromkeys(n for n in HANDLERS if hasattr(walk.resource, n))
-        ),
-    )
+    given = [name for name in HANDLERS if hasattr(walk.resource, name)]
+    defaults: dict[str, Any] = dict.fromkeys(given)
+    return replace(walk.prepared, resource=replace(walk.resource, **defaults))
 
 
 async def _respond(walk: Walk, handler: str, error: Exception | None) -> Response:
@@ -167,6 +165,7 @@ def _write(walk: Walk, value: object, status: int, fields: Fields) -> bytes:
     if status >= 400:  # perhaps before anything was negotiated, or because nothing could be
         media = choose_media_type(walk.header("accept"), prepared.media_types).index or 0
     label = prepared.media_types[media]
+    written: bytes | str
     if isinstance(value, Problem) and label.subtype != "msgpack":
         label, written = PROBLEM_JSON, msgspec.json.encode(value)
     else:

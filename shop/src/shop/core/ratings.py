@@ -71,7 +71,7 @@ def own_rating(source: Ratings, products: Products, users: Users) -> Resource[Ra
             raise PreconditionFailed("You have rated this in another place at the same time.")
         return Updated(written) if present else Created(written)
 
-    async def delete(ctx: Context, present: Rating) -> Outcome:
+    async def delete(_: Context, present: Rating) -> Outcome:
         if not await source.remove(present.product_id, present.user_id, present.revision):
             raise NotFound("It has just been removed or changed in another place.")
         return NoContent()
