@@ -67,7 +67,7 @@ def _write_csv(value: object) -> str:
     plain: Any = msgspec.to_builtins(value)
     whole = cast("dict[str, Any]", plain) if isinstance(plain, dict) else {"items": plain}
     listed: Any = whole.get("items", whole)
-    items = cast("list[Any]", [*listed] if isinstance(listed, list) else [listed])
+    items: list[Any] = list(cast("list[Any]", listed)) if isinstance(listed, list) else [listed]  # type: ignore[redundant-cast]
     rows = [_row(item) for item in items]
     names = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
