@@ -3,10 +3,8 @@
 Each gets the walk and says yes or no. A few note why, for the trace.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -38,9 +36,7 @@ from ogrom.http._negotiate import (
     content_type as parse_content_type,
 )
 from ogrom.http._outcome import Accepted, Created, SeeOther, Updated
-
-if TYPE_CHECKING:
-    from ogrom.http._engine import Reader, Walk
+from ogrom.http._walk import Reader, Walk
 
 READS: Final = frozenset({"GET", "HEAD"})
 OVERWRITES: Final = frozenset({"PUT", "PATCH", "DELETE"})

@@ -15,12 +15,13 @@ from ogrom.http import _questions as questions
 from ogrom.http._conditional import format_http_date
 from ogrom.http._content import REQUEST_CODINGS
 from ogrom.http._cors import is_preflight
-from ogrom.http._engine import Prepared, Walk, as_refusal
+from ogrom.http._engine import as_refusal
 from ogrom.http._graph import HANDLER_OF, HANDLERS
 from ogrom.http._message import Response, Step
 from ogrom.http._negotiate import choose_media_type
 from ogrom.http._outcome import Accepted, Answer, Created, SeeOther, Updated
 from ogrom.http._problem import PROBLEM_JSON, Problem, complete
+from ogrom.http._walk import Prepared, Walk
 
 COMPRESS_FROM: Final = 512
 """Shorter contents, in bytes, are sent as they are: a packet carries them all the same."""

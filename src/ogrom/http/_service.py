@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from msgspec import Struct, json, msgpack
+from msgspec import Struct, json, msgpack, structs
 
 from ogrom.http._cors import Cors
-from ogrom.http._engine import Prepared, Refusals, Walk, prepare, walk
+from ogrom.http._engine import prepare, walk
 from ogrom.http._errors import ResourceError
 from ogrom.http._media import JSON, MSGPACK
 from ogrom.http._message import SERVED, Context, Request, Response, Step
@@ -15,6 +15,7 @@ from ogrom.http._problem import PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
 from ogrom.http._routing import MalformedPath, Route, Router
+from ogrom.http._walk import Prepared, Refusals, Walk
 
 Routes = Mapping[str, "Routes | Resource[Any]"]
 """Paths and what is there: nested, and mounted anywhere. See `Service`."""
@@ -74,13 +75,20 @@ class Service:
         try:
             match = self.router.match(request.path)
         except MalformedPath as error:
-            return Traced(_problem(request, 400, f"The path is malformed: {error}"), ())
+            return Traced(self._problem(request, 400, f"The path is malformed: {error}"), ())
         if match is None:
-            return Traced(_problem(request, 404, self._hint(request.path)), ())
+            return Traced(self._problem(request, 404, self._hint(request.path)), ())
         prepared = self._prepared[id(match.leaf)]
         state = Walk(prepared, request, Context(request, match, self.router), trace=trace)
         response = await respond(state, *await walk(state))
         return Traced(response, tuple(state.steps or ()))
+
+    def _problem(self, request: Request, status: int, detail: str) -> Response:
+        """Problem details that pages of other origins may read, where the service lets them."""
+        made = _problem(request, status, detail)
+        if self.cors is None:
+            return made
+        return structs.replace(made, headers=(*made.headers, *self.cors.fields(request)))
 
     def _hint(self, path: str) -> str:
         """What is there instead, where it is only a slash that is too much or too few."""

@@ -1,0 +1,92 @@
+"""What a walk through the graph carries: what is known of its resource, and of its request so far."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ogrom.http._conditional import ETag
+from ogrom.http._cors import Cors
+from ogrom.http._errors import Refused
+from ogrom.http._media import Decode, Encode, Media
+from ogrom.http._message import Context, Request, Step
+from ogrom.http._negotiate import MediaType
+from ogrom.http._outcome import Outcome
+from ogrom.http._resource import Resource
+
+Test = Callable[["Walk"], bool | Awaitable[bool]]
+"""Answers one decision for one walk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the content of one method's requests is read."""
+
+    media: tuple[Media, ...]
+    decoders: tuple[Decode, ...]
+
+    @property
+    def accept(self) -> str:
+        """The media types, as `Accept` and `Accept-Patch` list them."""
+        return ", ".join(str(media.type) for media in self.media)
+
+
+Refusals = Mapping[type[Exception], Callable[[Any], Refused]]
+"""What exceptions that know nothing of HTTP mean to a client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What follows from a resource alone."""
+
+    resource: Resource[Any]
+    tests: Mapping[str, Test]
+    methods: tuple[str, ...]
+    cors: Cors | None
+    media_types: tuple[MediaType, ...]
+    encoders: tuple[Encode, ...]
+    languages: tuple[str, ...]
+    charsets: tuple[str, ...]
+    encodings: tuple[str, ...]
+    variants: frozenset[str]
+    vary: str
+    read_query: Callable[[str], Any] | None
+    readers: Mapping[str, Reader]
+    refusals: Refusals
+
+
+class Walk:
+    """One request on its way through the graph. All of it changes as the walk goes on."""
+
+    __slots__ = (
+        "charset", "content", "content_error", "ctx", "encoding", "entity", "exists", "language",
+        "location", "media", "outcome", "prepared", "refusal", "request", "steps", "tag", "why",
+    )  # fmt: skip
+
+    def __init__(self, prepared: Prepared, request: Request, ctx: Context, *, trace: bool) -> None:
+        self.prepared = prepared
+        self.request = request
+        self.ctx = ctx
+        ctx.language = prepared.languages[0] if prepared.languages else None
+        self.media: int | None = 0
+        self.language: int | None = 0
+        self.charset: int | None = 0
+        self.encoding: int | None = len(prepared.encodings) - 1
+        self.content = b""
+        self.content_error: Exception | None = None
+        self.entity: Any = None
+        self.exists = False
+        self.tag: ETag | str | None = None
+        self.location: str | None = None
+        self.outcome: Outcome | None = None
+        self.refusal: Refused | None = None
+        self.steps: list[Step] | None = [] if trace else None
+        self.why = ""
+
+    @property
+    def resource(self) -> Resource[Any]:
+        """The resource that is asked."""
+        return self.prepared.resource
+
+    def header(self, name: str) -> str | None:
+        """A field of the request; None where it was not sent."""
+        return self.request.headers.get(name)
