@@ -42,13 +42,28 @@ Who must act on which error:
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from itertools import pairwise
-from reprlib import repr as shorten
 from types import MappingProxyType
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
-from urllib.parse import quote, unquote
-from uuid import UUID
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from urllib.parse import unquote
+
+from ogrom.http._pattern import (
+    NO_REST,
+    NO_VALUE,
+    PARAMETER,
+    RANKS,
+    LinkError,
+    Parameter,
+    Read,
+    RoutesError,
+    Segments,
+    Shape,
+    Slot,
+    encode,
+    hint,
+    parse_pattern,
+    read_text,
+    write_slot,
+)
 
 __all__ = [
     "LinkError",
@@ -63,136 +78,13 @@ __all__ = [
 
 T = TypeVar("T")
 Routes: TypeAlias = Mapping[str, T | "Routes[T]"]  # noqa: TC010 - a type variable takes it
-Kind: TypeAlias = Literal["text", "int", "uuid", "choice", "regex", "path"]
-
-_KINDS: Mapping[Kind, tuple[str, type, str]] = {
-    # kind: its regular expression, its values, and what is expected
-    "text": (r"(?s:.+)", str, 'text, neither empty nor "." nor ".."'),
-    "int": (r"-?[0-9]{1,18}", int, "an int of at most 18 digits"),
-    "uuid": (r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}", UUID, "a uuid.UUID"),
-    "choice": ("", str, "one of "),
-    "regex": ("", str, "text that matches "),
-    "path": ("", str, 'text that does not begin with "/" and has no part "." or ".."'),
-}
-_RANKS = {"int": 0, "uuid": 1, "choice": 2, "regex": 3, "text": 4, "path": 5}
-_PARAMETER = re.compile(r"\{([A-Za-z_]\w*)(?::(?:/(.+?)/|([^{}/]+)))?\}", re.ASCII)
-_TOKEN = re.compile(rf"(/)|([^{{}}/]+)|{_PARAMETER.pattern}|([{{}}])", re.ASCII)
-_LONGEST = 255
-_DOTS = frozenset({".", ".."})
-_NO_VALUE = frozenset({"", ".", ".."})
-_NO_REST = re.compile(r"\A(?:/|\Z)|(?:\A|/)\.\.?(?:/|\Z)")
-_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00|\0|[^\0-\x7f]")
-# What a segment may hold as it is, beside letters, digits and -._~ (RFC 3986 section 3.3).
-_PCHAR = "!$&'()*+,;=:@"
 _new_tuple: Any = cast("Any", tuple).__new__
 _NO_PARAMS: Mapping[str, object] = MappingProxyType({})
 
 
-class RoutesError(ValueError):
-    """These routes cannot be served; the message says which, and what to do."""
-
-
-class LinkError(ValueError):
-    """No path can be written; the message says for which route, and what is expected."""
-
-
 class MalformedPath(ValueError):
     """The path is none by RFC 3986: answer 400 (Bad Request)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a route: what may stand in its place."""
-
-    name: str
-    kind: Kind = "text"
-    choices: tuple[str, ...] = ()
-    """The texts of a parameter of the kind "choice"."""
-    regex: str = ""
-    """The regular expression of a parameter of the kind "regex"."""
-
-    @property
-    def type(self) -> type:
-        """The Python type of its values: str, int or UUID."""
-        return _KINDS[self.kind][1]
-
-    @property
-    def expected(self) -> str:
-        """What its values are, in words."""
-        return _KINDS[self.kind][2] + (self.regex or ", ".join(self.choices))
-
-    @property
-    def source(self) -> str:
-        """A regular expression for its values as text, without groups."""
-        # The longest first, for an alternative may begin with another.
-        alternatives = sorted(self.choices, key=len, reverse=True)
-        return self.regex or "|".join(map(re.escape, alternatives)) or _KINDS[self.kind][0]
-
-
-_Shape: TypeAlias = str | tuple[object, ...]
-_Reader: TypeAlias = Callable[[str], tuple[object, ...] | None]
-
-
-class _Slot:
-    """A segment that holds parameters: reads their values, and knows how specific it is."""
-
-    __slots__ = ("parameters", "parts", "rank", "read", "shape", "unquoted")
-
-    def __init__(self, parts: tuple[str | Parameter, ...]) -> None:
-        self.parts = parts
-        self.parameters = [part for part in parts if isinstance(part, Parameter)]
-        # Two slots of one shape match the same texts: names do not count.
-        self.shape: _Shape = tuple(
-            part if isinstance(part, str) else (part.kind, frozenset(part.choices), part.regex)
-            for part in parts
-        )
-        only = self.parameters[0] if len(parts) == 1 else None
-        plain = sum(parameter.kind == "text" for parameter in self.parameters)
-        text = sum(len(part) for part in parts if isinstance(part, str))
-        self.rank = (
-            (_RANKS[only.kind], len(only.choices), 0)
-            if only and only.kind != "regex"
-            else (_RANKS["regex"], plain, -text)
-        )
-        self.unquoted = _PCHAR + "/" if only and only.kind == "path" else _PCHAR
-        self.read = (
-            _read_text
-            if only and only.kind == "text"
-            else _read_rest
-            if only and only.kind == "path"
-            else _reader(parts)
-        )
-
-
-_Segments: TypeAlias = tuple[str | _Slot, ...]
-
-
-def _read_text(segment: str) -> tuple[object, ...] | None:
-    return None if segment in _NO_VALUE else (segment,)
-
-
-def _read_rest(text: str) -> tuple[object, ...] | None:
-    return None if _NO_REST.search(text) else (text,)
-
-
-def _reader(parts: tuple[str | Parameter, ...]) -> _Reader:
-    types = [part.type for part in parts if isinstance(part, Parameter)]
-    matches = re.compile(
-        "".join(re.escape(part) if isinstance(part, str) else f"({part.source})" for part in parts)
-    ).fullmatch
-
-    def read(segment: str) -> tuple[object, ...] | None:
-        if len(segment) > _LONGEST or segment in _NO_VALUE or not (found := matches(segment)):
-            return None
-        texts = found.groups()
-        if "" in texts:
-            return None
-        if len(texts) == 1:
-            return (types[0](texts[0]),)
-        return tuple([type_(text) for type_, text in zip(types, texts, strict=True)])
-
-    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +99,13 @@ class Route(Generic[T]):
     """From the left."""
     mounts: tuple[str, ...]
     """The patterns of the mappings that it lies in, the outermost ("") first."""
-    pieces: tuple[str | _Slot, ...] = field(repr=False, compare=False)
+    pieces: tuple[str | Slot, ...] = field(repr=False, compare=False)
     """What `path_for` writes: encoded text, and what holds parameters, in turn."""
 
     @property
     def template(self) -> str:
         """The pattern without types, as OpenAPI writes it: "/v1/products/{product_id}"."""
-        return _PARAMETER.sub(r"{\1}", self.pattern)
+        return PARAMETER.sub(r"{\1}", self.pattern)
 
 
 class Match(NamedTuple, Generic[T]):
@@ -233,7 +125,7 @@ class _Node(Generic[T]):
     def __init__(self) -> None:
         self.literals: dict[str, _Node[T]] = {}
         # The least specific first. The reader is None for {name}: the most frequent is inlined.
-        self.slots: list[tuple[_Slot, _Reader | None, _Node[T]]] = []
+        self.slots: list[tuple[Slot, Read | None, _Node[T]]] = []
         self.rest: _Node[T] | None = None
         self.route: tuple[T, tuple[str, ...], Route[T]] | None = None
 
@@ -300,7 +192,7 @@ class Router(Generic[T]):
                 segment = segments[at]
                 at += 1
                 before = values
-                if node.rest is not None and not _NO_REST.search(
+                if node.rest is not None and not NO_REST.search(
                     rest := "/".join(segments[at - 1 :])
                 ):
                     later.append((node.rest, end, (*before, rest)))
@@ -308,7 +200,7 @@ class Router(Generic[T]):
                     if read is not None:
                         found = read(segment)
                     else:
-                        found = None if segment in _NO_VALUE else (segment,)
+                        found = None if segment in NO_VALUE else (segment,)
                     if found is not None:
                         if best is not None:
                             later.append((best, at, values))
@@ -365,14 +257,16 @@ class Router(Generic[T]):
                 if parameter.name not in params
             ]
             wrong += [
-                f"{key} is no parameter of it{_hint(key, names)}"
+                f"{key} is no parameter of it{hint(key, names)}"
                 for key in params
                 if key not in names
             ]
             raise LinkError(f"{name!r} ({route.pattern}): {'; '.join(wrong)}")
         return "".join(
             [
-                piece if isinstance(piece, str) else _write(piece, params, route)
+                piece
+                if isinstance(piece, str)
+                else write_slot(piece, params, f"{name!r} ({route.pattern})")
                 for piece in route.pieces
             ]
         )
@@ -389,9 +283,9 @@ class Router(Generic[T]):
                     " say which by `near`, or name them differently"
                 )
         names = [route.name for route in self._routes if route.name is not None]
-        raise LinkError(f"no route is named {name!r}{_hint(name, names)}")
+        raise LinkError(f"no route is named {name!r}{hint(name, names)}")
 
-    def _plant(self, route: Route[T], segments: _Segments) -> None:
+    def _plant(self, route: Route[T], segments: Segments) -> None:
         node = self._root
         for item in segments:
             node = _child(node, item)
@@ -405,16 +299,16 @@ class Router(Generic[T]):
 def _inherited(near: Match[T], route: Route[T]) -> dict[str, object]:
     """What is bound in the innermost mount that both lie in."""
     shared = next(mount for mount in reversed(near.route.mounts) if mount in route.mounts)
-    names = {name for name, _, _ in _PARAMETER.findall(shared)}
+    names = {name for name, _, _ in PARAMETER.findall(shared)}
     return {name: value for name, value in near.params.items() if name in names}
 
 
-def _child(node: _Node[T], item: str | _Slot) -> _Node[T]:
+def _child(node: _Node[T], item: str | Slot) -> _Node[T]:
     """Finds or makes the node that a segment leads to."""
     fresh: _Node[T] = _Node()
     if isinstance(item, str):
         return node.literals.setdefault(item, fresh)
-    if item.rank[0] == _RANKS["path"]:
+    if item.rank[0] == RANKS["path"]:
         node.rest = fresh
         return fresh
     for other, _, child in node.slots:
@@ -422,14 +316,14 @@ def _child(node: _Node[T], item: str | _Slot) -> _Node[T]:
             return child
     # In front of its equals: of these the first declared, and so the last here, is the best.
     place = sum(other.rank > item.rank for other, _, _ in node.slots)
-    read = None if item.read is _read_text else item.read
+    read = None if item.read is read_text else item.read
     node.slots.insert(place, (item, read, fresh))
     return fresh
 
 
 def _flatten(
     routes: Routes[T], name_of: Callable[[T], str | None], mounts: tuple[str, ...]
-) -> Iterator[tuple[Route[T], _Segments]]:
+) -> Iterator[tuple[Route[T], Segments]]:
     prefix = mounts[-1]
     if not routes:
         raise RoutesError(f"{prefix or 'the root'}: nothing is mounted here; add a route to it")
@@ -440,97 +334,24 @@ def _flatten(
             raise RoutesError(f"{pattern}: {prefix!r} ends with the '/' that {key!r} begins with")
         if slashes == 0 and (key or not prefix):
             raise RoutesError(f"{pattern}: put '/' in front of {key!r}")
-        segments = _segments(pattern)
+        segments = parse_pattern(pattern)
         if isinstance(value, Mapping):
             yield from _flatten(cast("Routes[T]", value), name_of, (*mounts, pattern))
         else:
-            slots = [item for item in segments if isinstance(item, _Slot)]
+            slots = [item for item in segments if isinstance(item, Slot)]
             parameters = tuple(parameter for slot in slots for parameter in slot.parameters)
-            pieces = tuple("/" + _encode(i) if isinstance(i, str) else i for i in segments)
+            pieces = tuple("/" + encode(i) if isinstance(i, str) else i for i in segments)
             yield Route(pattern, value, name_of(value), parameters, mounts, pieces), segments
 
 
-def _segments(pattern: str) -> _Segments:
-    """Cuts a pattern into segments, each of which can be matched by itself."""
-    segments: list[list[str | Parameter]] = []
-    names: set[str] = set()
-    for slash, text, name, regex, kind, stray in _TOKEN.findall(pattern):
-        if slash:
-            segments.append([])
-        elif text:
-            segments[-1].append(_literal(text, pattern))
-        elif stray:
-            raise RoutesError(
-                f"{pattern}: {stray!r} is not understood; a parameter is written"
-                " {name}, {name:int}, {name:uuid}, {name:path}, {name:a|b} or {name:/regex/}"
-            )
-        elif name in names:
-            raise RoutesError(f"{pattern}: {name!r} stands there twice; rename one of them")
-        else:
-            names.add(name)
-            segments[-1].append(_parameter(name, regex, kind, pattern))
-    for parts in segments[:-1]:
-        if any(isinstance(part, Parameter) and part.kind == "path" for part in parts):
-            raise RoutesError(f"{pattern}: nothing can follow a path; put it at the end")
-    return tuple(_segment(tuple(parts), pattern) for parts in segments)
-
-
-def _segment(parts: tuple[str | Parameter, ...], where: str) -> str | _Slot:
-    kinds = [part.kind if isinstance(part, Parameter) else None for part in parts]
-    if kinds in ([], [None]):
-        text = "".join(cast("tuple[str, ...]", parts))
-        if text in _DOTS:
-            raise RoutesError(f"{where}: clients remove {text!r} from a path; so must you")
-        return text
-    if any(one and other for one, other in pairwise(kinds)):
-        raise RoutesError(f"{where}: two parameters touch; put text between them")
-    if len(kinds) > 1 and "path" in kinds:
-        raise RoutesError(f"{where}: a path is a segment by itself; put '/' in front of it")
-    if kinds.count("text") + kinds.count("regex") > 2:
-        raise RoutesError(f"{where}: more than two parameters of open length share a segment")
-    return _Slot(parts)
-
-
-def _literal(text: str, where: str) -> str:
-    if re.search("[?#]", text):
-        raise RoutesError(f"{where}: a route is a path; take query and fragment away")
-    if re.search("%[0-9A-Fa-f]{2}", text):
-        raise RoutesError(f"{where}: write it decoded: {unquote(text)!r}")
-    if not text.isprintable():
-        raise RoutesError(f"{where}: {text!r} holds a character that cannot be printed")
-    return text
-
-
-def _parameter(name: str, regex: str, kind: str, where: str) -> Parameter:
-    if regex:
-        try:
-            groups = re.compile(regex).groups + re.compile(f"({regex})").groups
-        except re.error as error:
-            raise RoutesError(f"{where}: /{regex}/ is no regular expression: {error}") from error
-        if groups > 1:
-            raise RoutesError(f"{where}: /{regex}/ has groups; write (?:…) instead of (…)")
-        return Parameter(name, "regex", regex=regex)
-    if kind in ("", "int", "uuid", "path"):
-        return Parameter(name, cast("Kind", kind or "text"))
-    choices = tuple(_literal(choice, where) for choice in kind.split("|"))
-    if len(choices) == 1:
-        raise RoutesError(
-            f"{where}: {kind!r} is no type{_hint(kind, ['int', 'uuid', 'path'])}; there are int,"
-            " uuid, path, alternatives a|b and /regex/, and {" + name + "} takes any text"
-        )
-    if len(set(choices)) < len(choices) or _NO_VALUE & set(choices):
-        raise RoutesError(f'{where}: the alternatives {kind!r} repeat, or hold "", "." or ".."')
-    return Parameter(name, "choice", choices)
-
-
-def _refuse_unreachable(routes: list[tuple[Route[T], _Segments]]) -> None:
+def _refuse_unreachable(routes: list[tuple[Route[T], Segments]]) -> None:
     """Refuses what can never be matched because another route always is.
 
     Whether one regular expression covers another is not looked into.
     """
-    known: dict[tuple[_Shape, ...], Route[T]] = {}
+    known: dict[tuple[Shape, ...], Route[T]] = {}
     # Routes that differ in one segment only, by the place of that segment and all the others.
-    alike: dict[tuple[int, tuple[_Shape, ...]], list[tuple[str | _Slot, Route[T]]]] = {}
+    alike: dict[tuple[int, tuple[Shape, ...]], list[tuple[str | Slot, Route[T]]]] = {}
     for route, segments in routes:
         shape = tuple(item if isinstance(item, str) else item.shape for item in segments)
         other = known.setdefault(shape, route)
@@ -543,7 +364,7 @@ def _refuse_unreachable(routes: list[tuple[Route[T], _Segments]]) -> None:
             alike.setdefault((at, shape[:at] + shape[at + 1 :]), []).append((item, route))
     for siblings in alike.values():
         for item, route in siblings:
-            if isinstance(item, _Slot) and item.rank[0] == _RANKS["choice"]:
+            if isinstance(item, Slot) and item.rank[0] == RANKS["choice"]:
                 before = [(i, r) for i, r in siblings if isinstance(i, str) or i.rank < item.rank]
                 covering = {
                     text: next((r.pattern for i, r in before if _covers(i, text)), None)
@@ -556,7 +377,7 @@ def _refuse_unreachable(routes: list[tuple[Route[T], _Segments]]) -> None:
                     )
 
 
-def _covers(item: str | _Slot, text: str) -> bool:
+def _covers(item: str | Slot, text: str) -> bool:
     return item == text if isinstance(item, str) else item.read(text) is not None
 
 
@@ -572,37 +393,3 @@ def _decode(path: str, most: int) -> list[str]:
         ]
     except UnicodeDecodeError as error:
         raise MalformedPath(f"the path is not UTF-8: {error.reason}") from error
-
-
-def _encode(text: str, unquoted: str = _PCHAR) -> str:
-    if text.isascii() and text.isalnum():
-        return text
-    return quote(text, safe=unquoted, errors="strict")
-
-
-def _write(slot: _Slot, params: Mapping[str, object], route: Route[T]) -> str:
-    values = tuple([params[parameter.name] for parameter in slot.parameters])
-    text = "".join(
-        [part if isinstance(part, str) else str(params[part.name]) for part in slot.parts]
-    )
-    # What is not read back as it was given has the wrong type, or belongs to another path.
-    read = slot.read(text)
-    if read == values and not _UNWRITABLE.search(text):
-        return "/" + _encode(text, slot.unquoted)
-    for parameter, value in zip(slot.parameters, values, strict=True):
-        alone = str(value)
-        if _Slot((parameter,)).read(alone) != (value,) or _UNWRITABLE.search(alone):
-            raise LinkError(
-                f"{route.name!r} ({route.pattern}): {parameter.name} is {shorten(value)}"
-                f" ({type(value).__name__}); expected {parameter.expected}"
-            )
-    as_what = "not at all" if read is None else f"as {shorten(read)}"
-    raise LinkError(
-        f"{route.name!r} ({route.pattern}): {shorten(values)} would be written as"
-        f" {shorten(text)}, and read back {as_what}"
-    )
-
-
-def _hint(word: str, known: list[str]) -> str:
-    close = get_close_matches(word, dict.fromkeys(known), n=3)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
