@@ -3,7 +3,8 @@
 What depends on the resource alone is prepared once, when the service starts (`Prepared`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -11,12 +12,12 @@ from ogrom.http import _questions as questions
 from ogrom.http._content import query_decoder
 from ogrom.http._cors import Cors
 from ogrom.http._errors import Refused
-from ogrom.http._graph import ACTIONS, DECISIONS, HANDLER_OF, HANDLERS, START
+from ogrom.http._graph import ACTIONS, DECISIONS, HANDLER_OF, START
 from ogrom.http._media import Decode, Media
-from ogrom.http._message import SERVED, Context, Step
+from ogrom.http._message import METHODS, SERVED, Context, Step
 from ogrom.http._outcome import Outcome
 from ogrom.http._resource import METHOD_OF_ACTION, Resource
-from ogrom.http._walk import Prepared, Reader, Refusals, Test, Walk
+from ogrom.http._walk import Plan, Prepared, Reader, Refusals, Test, Walk
 
 
 def prepare(
@@ -43,9 +44,12 @@ def prepare(
     }
     vary = [name for name, several in offered.items() if several]
     subtypes = [media.type.subtype for media in resource.media_types]
-    return Prepared(
+    tests = {name: _test(resource, name) for name in DECISIONS}
+    whole = fold(tests, {})
+    prepared = Prepared(
         resource=resource,
-        tests={name: _test(resource, name) for name in DECISIONS},
+        whole=whole,
+        plans={},
         methods=resource.allowed_methods(),
         cors=cors,
         media_types=tuple(media.type for media in resource.media_types),
@@ -61,6 +65,58 @@ def prepare(
         readers=readers,
         refusals=refusals or {},
     )
+    plans = {method: fold(tests, _known(prepared, method)) for method in METHODS}
+    return replace(prepared, plans=plans)
+
+
+def fold(tests: Mapping[str, Test], known: Mapping[str, bool]) -> Plan:
+    """The graph that is left when some answers are known: every edge leads past them.
+
+    Args:
+        tests: how each decision is answered.
+        known: the answers known beforehand.
+    """
+
+    def past(node: str) -> str:
+        while node in known:
+            node = DECISIONS[node].yes if known[node] else DECISIONS[node].no
+        return node
+
+    steps = {
+        name: (tests[name], past(edges.yes), past(edges.no))
+        for name, edges in DECISIONS.items()
+        if name not in known
+    }
+    return Plan(past(START), steps, {name: past(following) for name, following in ACTIONS.items()})
+
+
+def _known(prepared: Prepared, method: str) -> Mapping[str, bool]:
+    """The answers that do not depend on a request, but for its method."""
+    resource = prepared.resource
+    known = {
+        name: given
+        for name in DECISIONS
+        if isinstance(given := getattr(resource, name, None), bool)
+        and name not in {"precondition_required", "method_allowed"}
+    }
+    known |= {name: is_it(method) for name, is_it in questions.OF_METHOD.items()}
+    if resource.method_known is None:
+        known["method_known"] = True
+    if resource.method_allowed is None:
+        known["method_allowed"] = method in prepared.methods
+    if prepared.cors is None or method != "OPTIONS":
+        known["is_preflight"] = False
+    if prepared.read_query is None:
+        known["query_valid"] = True
+    if method not in prepared.readers:
+        unasked = (name for name in questions.OF_CONTENT if getattr(resource, name, None) is None)
+        known |= dict.fromkeys(unasked, True)
+    if not resource.precondition_required or method not in questions.OVERWRITES:
+        known["precondition_required"] = False
+    if method not in questions.READS:
+        known["if_modified_since_exists"] = False
+    known |= {name: False for name in _LOCATIONS if getattr(resource, name) is None}
+    return known
 
 
 def as_refusal(error: Exception, refusals: Refusals) -> Refused | None:
@@ -81,28 +137,45 @@ def _decoder(media: Media, kind: type[Any]) -> Decode:
 
 
 async def walk(state: Walk) -> tuple[str, Exception | None]:
-    """From START to a handler: its name, and the exception where one ended the walk (rule 4)."""
-    node = START
+    """From START to a handler: its name, and the exception where one ended the walk (rule 4).
+
+    A walk that is traced takes every step of the graph. Any other takes those that are left when
+    the resource and the method are known: `fold` has taken the rest beforehand.
+    """
+    prepared = state.prepared
+    if state.steps is None:
+        plan = prepared.plans.get(state.request.method, prepared.whole)
+    else:
+        plan = prepared.whole
+    steps = plan.steps
+    node = plan.start
     try:
-        while node not in HANDLERS:
-            if node in DECISIONS:
-                answer = state.prepared.tests[node](state)
-                if not isinstance(answer, bool):
+        while True:
+            if (step := steps.get(node)) is not None:
+                test, yes, no = step
+                answer = test(state)
+                if answer is not True and answer is not False:
                     answer = await answer
-                _record(state, node, answer=answer)
-                edges = DECISIONS[node]
-                node = edges.yes if answer else edges.no
-            else:
+                if state.steps is not None:
+                    _record(state, node, answer=answer)
+                node = yes if answer else no
+            elif (following := plan.after.get(node)) is not None:
                 _record(state, node)
                 state.outcome = await _act(state, node)
-                node = ACTIONS[node]
+                node = following
+            else:
+                return node, None
     except Exception as error:  # noqa: BLE001 - the boundary: whatever a resource raises is a 500
-        state.refusal = as_refusal(error, state.prepared.refusals)
+        state.refusal = as_refusal(error, prepared.refusals)
         _record(state, node, why=f"raised {type(error).__name__}")
         if state.refusal is None:
             return "handle_internal_server_error", error
-        node = HANDLER_OF[state.refusal.status]
-    return node, None
+        return handler_of(state.refusal), None
+
+
+def handler_of(refusal: Refused) -> str:
+    """The handler that a refusal ends at."""
+    return HANDLER_OF.get(refusal.status, "handle_refused")
 
 
 def _record(state: Walk, name: str, *, answer: bool | None = None, why: str = "") -> None:
@@ -134,6 +207,8 @@ def _test(resource: Resource[Any], name: str) -> Test:
         return _authorized(resource.authorized)
     if name in _LOCATIONS:
         return _location(getattr(resource, name))
+    if (is_it := questions.OF_METHOD.get(name)) is not None:
+        return lambda state: is_it(state.request.method)
     built_in: Test | None = getattr(questions, name, None)
     given = None if name == "precondition_required" else getattr(resource, name, None)
     if given is None:
@@ -180,12 +255,7 @@ async def _awaited_truth(answer: Awaitable[object]) -> bool:
 
 def _exists(given: bool | Callable[[Context], Awaitable[Any]]) -> Test:
     if isinstance(given, bool):
-
-        def constant(state: Walk) -> bool:
-            state.exists = given
-            return given
-
-        return constant
+        return _constant(given)
 
     async def find(state: Walk) -> bool:
         state.entity = await given(state.ctx)
@@ -208,11 +278,13 @@ def _authorized(given: bool | Callable[[Context], Awaitable[object]]) -> Test:
 
 
 def _location(given: Any) -> Test:
-    if given is None or isinstance(given, str):
+    if given is None:
+        return _constant(False)
+    if isinstance(given, str):
 
         def constant(state: Walk) -> bool:
             state.location = given
-            return given is not None
+            return True
 
         return constant
 

@@ -164,15 +164,20 @@ HANDLERS: Final[Mapping[str, int]] = MappingProxyType(
         "handle_internal_server_error": 500,
         "handle_not_implemented": 501,
         "handle_service_unavailable": 503,
+        "handle_refused": 0,
     }
 )
-"""Every end of a walk, and the status that it answers with."""
+"""Every end of a walk, and the status that it answers with.
+
+No edge leads to two of them: whatever went wrong, and a refusal by a status that has no handler of
+its own, such as 402, which it answers with.
+"""
 
 HANDLER_OF: Final[Mapping[int, str]] = MappingProxyType(
     {
         status: name
         for name, status in HANDLERS.items()
-        if name not in {"handle_options", "handle_preflight"}
+        if name not in {"handle_options", "handle_preflight", "handle_refused"}
     }
 )
 """The handler of a status, for those who refuse by raising (rule 4)."""

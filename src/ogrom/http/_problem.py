@@ -58,7 +58,12 @@ def complete(given: Problem, *, status: int, detail: str, request_id: str, **mor
     )
 
 
+_KNOWN: Final = frozenset(status.value for status in HTTPStatus)
+
+
 def phrase(status: int) -> str:
     """The reason phrase of RFC 9110, which renamed 413 and 422 since the standard library's."""
     renamed = {413: "Content Too Large", 422: "Unprocessable Content"}
-    return renamed.get(status) or HTTPStatus(status).phrase
+    if status in renamed:
+        return renamed[status]
+    return HTTPStatus(status).phrase if status in _KNOWN else ""

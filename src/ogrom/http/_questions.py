@@ -3,6 +3,7 @@
 Each gets the walk and says yes or no. A few note why, for the trace.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -40,6 +41,34 @@ from ogrom.http._walk import Reader, Walk
 
 READS: Final = frozenset({"GET", "HEAD"})
 OVERWRITES: Final = frozenset({"PUT", "PATCH", "DELETE"})
+
+
+def _is(*methods: str) -> Callable[[str], bool]:
+    return frozenset(methods).__contains__
+
+
+OF_METHOD: Final[Mapping[str, Callable[[str], bool]]] = {
+    "is_options": _is("OPTIONS"),
+    "method_reads": _is(*READS),
+    "if_none_match_reads": _is(*READS),  # 304, and 412 for the others (RFC 9110, section 13.1.2)
+    "method_put": _is("PUT"),
+    "put_to_existing": _is("PUT"),
+    "method_post": _is("POST"),
+    "post_to_existing": _is("POST"),
+    "post_to_missing": _is("POST"),
+    "post_to_gone": _is("POST"),
+    "method_delete": _is("DELETE"),
+    "method_patch": _is("PATCH"),
+}
+"""The questions that the method alone answers."""
+
+OF_CONTENT: Final = frozenset(
+    {
+        "content_type_known", "content_length_valid", "content_within_limit",
+        "content_well_formed", "content_valid",
+    }
+)  # fmt: skip
+"""The questions whose answer is yes where no content is read."""
 
 
 # the request line
@@ -139,11 +168,6 @@ def _media_index(reader: Reader, field: str) -> int | None:
         if (media.type.type, media.type.subtype) == (sent.type, sent.subtype):
             return index
     return None
-
-
-def is_options(walk: Walk) -> bool:
-    """Whether the client asks what can be asked."""
-    return walk.request.method == "OPTIONS"
 
 
 # negotiation
@@ -266,11 +290,6 @@ def content_valid(walk: Walk) -> bool:
 # conditional requests
 
 
-def method_reads(walk: Walk) -> bool:
-    """GET or HEAD."""
-    return walk.request.method in READS
-
-
 def precondition_required(walk: Walk) -> bool:
     """Whether this method, here, must name the state that it changes (RFC 6585, section 3)."""
     return walk.resource.precondition_required and walk.request.method in OVERWRITES
@@ -350,10 +369,6 @@ def etag_matches_for_if_none_match(walk: Walk) -> bool:
     return any(tag.weakly_equals(present) for tag in tags)
 
 
-if_none_match_reads = method_reads
-"""304 for GET and HEAD, 412 for everything else (RFC 9110, section 13.1.2)."""
-
-
 def if_modified_since_exists(walk: Walk) -> bool:
     """Whether `If-Modified-Since` was sent with a method that it is for (RFC 9110, 13.1.3)."""
     return walk.request.method in READS and walk.header("if-modified-since") is not None
@@ -378,33 +393,6 @@ def _changed_after(walk: Walk, field: str, *, unknown: bool) -> bool:
     return is_modified_since(changed, since)
 
 
-# the method
-
-
-def method_put(walk: Walk) -> bool:
-    """PUT."""
-    return walk.request.method == "PUT"
-
-
-def method_post(walk: Walk) -> bool:
-    """POST."""
-    return walk.request.method == "POST"
-
-
-def method_delete(walk: Walk) -> bool:
-    """DELETE."""
-    return walk.request.method == "DELETE"
-
-
-def method_patch(walk: Walk) -> bool:
-    """PATCH."""
-    return walk.request.method == "PATCH"
-
-
-put_to_existing = method_put
-post_to_existing = post_to_missing = post_to_gone = method_post
-
-
 # what the action did
 
 
@@ -423,7 +411,7 @@ def post_redirect(walk: Walk) -> bool:
 
 def new(walk: Walk) -> bool:
     """Whether something was created; a PUT to what exists never does (RFC 9110, 9.3.4)."""
-    return isinstance(walk.outcome, Created) and not (walk.exists and method_put(walk))
+    return isinstance(walk.outcome, Created) and not (walk.exists and walk.request.method == "PUT")
 
 
 def respond_with_entity(walk: Walk) -> bool:

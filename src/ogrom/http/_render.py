@@ -15,8 +15,8 @@ from ogrom.http import _questions as questions
 from ogrom.http._conditional import format_http_date
 from ogrom.http._content import REQUEST_CODINGS
 from ogrom.http._cors import is_preflight
-from ogrom.http._engine import as_refusal
-from ogrom.http._graph import HANDLER_OF, HANDLERS
+from ogrom.http._engine import as_refusal, handler_of
+from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Response, Step
 from ogrom.http._negotiate import choose_media_type
 from ogrom.http._outcome import Accepted, Answer, Created, SeeOther, Updated
@@ -78,7 +78,7 @@ async def respond(walk: Walk, handler: str, error: Exception | None) -> Response
         except Exception as raised:  # noqa: BLE001 - the boundary: a failing handler is a 500
             walk.refusal = as_refusal(raised, walk.prepared.refusals)
             if walk.refusal is not None and handler not in _LAST_RESORT:
-                handler = HANDLER_OF[walk.refusal.status]
+                handler = handler_of(walk.refusal)
                 continue
             if handler in _LAST_RESORT:
                 walk.prepared = _without_handlers(walk)
@@ -87,7 +87,9 @@ async def respond(walk: Walk, handler: str, error: Exception | None) -> Response
     return await _respond(walk, "handle_internal_server_error", error)
 
 
-_LAST_RESORT: Final = frozenset(name for name, status in HANDLERS.items() if status >= 400)
+_LAST_RESORT: Final = frozenset(
+    name for name, status in HANDLERS.items() if status >= 400 or name == "handle_refused"
+)
 
 
 def _without_handlers(walk: Walk) -> Prepared:
@@ -98,6 +100,9 @@ def _without_handlers(walk: Walk) -> Prepared:
 
 async def _respond(walk: Walk, handler: str, error: Exception | None) -> Response:
     status = HANDLERS[handler]
+    if handler == "handle_refused":
+        assert walk.refusal is not None  # nothing else leads there
+        status = walk.refusal.status
     fields: Fields = []
     content = b""
     if handler not in {"handle_not_modified", "handle_no_content", "handle_preflight"}:

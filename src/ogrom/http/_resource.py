@@ -180,6 +180,7 @@ class Resource(Generic[E]):
     handle_internal_server_error: Explain | None = None
     handle_not_implemented: Explain | None = None
     handle_service_unavailable: Explain | None = None
+    handle_refused: Explain | None = None
 
     if not TYPE_CHECKING:  # an editor sees the keywords above; this is for everybody else
 

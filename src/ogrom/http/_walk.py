@@ -35,11 +35,24 @@ Refusals = Mapping[type[Exception], Callable[[Any], Refused]]
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """A graph to walk: the whole, or what is left of it when some answers are known."""
+
+    start: str
+    steps: Mapping[str, tuple[Test, str, str]]
+    """For each decision how it is answered, and where yes and no lead."""
+    after: Mapping[str, str]
+    """What follows each action."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """What follows from a resource alone."""
 
     resource: Resource[Any]
-    tests: Mapping[str, Test]
+    whole: Plan
+    plans: Mapping[str, Plan]
+    """What is left of the whole for each method."""
     methods: tuple[str, ...]
     cors: Cors | None
     media_types: tuple[MediaType, ...]
@@ -74,7 +87,7 @@ class Walk:
         self.content = b""
         self.content_error: Exception | None = None
         self.entity: Any = None
-        self.exists = False
+        self.exists = prepared.resource.exists is True
         self.tag: ETag | str | None = None
         self.location: str | None = None
         self.outcome: Outcome | None = None
