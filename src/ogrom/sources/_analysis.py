@@ -133,7 +133,7 @@ class Analysis:
 
     def words(self, text: str) -> list[Word]:
         """The words of a text in their order, without those that say nothing ("mit", "the")."""
-        return [word for written in split(text) if (word := self.word(written)) is not None]
+        return [word for written in tokens(text) if (word := self.word(written)) is not None]
 
     def terms(self, text: str) -> list[str]:
         """What a text is kept under."""
@@ -145,10 +145,14 @@ class Analysis:
 
     def split(self, word: str) -> tuple[str, ...]:
         """The stems of a compound's parts; nothing where it is none."""
-        parts = self._splits(word) if self._language.links else None
+        parts = self.likeliest(word) if self._language.links else None
         if parts is None or (self._is_common(word) and not self._is_productive(parts[-1])):
             return ()
-        return parts
+        return tuple(inner for part in parts for inner in self._inner(part))
+
+    def _inner(self, part: str) -> tuple[str, ...]:
+        """The parts of a part: "Strickjackenkleid" has three, "Baumwollhemd" but two."""
+        return (not self._is_common(part) and self.split(part)) or (part,)
 
     def _is_common(self, word: str) -> bool:
         return self.stem(word) in self.lexicon.common
@@ -197,7 +201,7 @@ class Analysis:
         root = self.stem(match[1])
         return root if root in self.lexicon.stems else None
 
-    def _splits(self, word: str) -> tuple[str, ...] | None:
+    def likeliest(self, word: str) -> tuple[str, ...] | None:
         """The likeliest parts: those whose counts have the highest geometric mean."""
         best: tuple[float, tuple[str, ...]] | None = None
         for cut in range(SHORTEST, len(word) - SHORTEST_HEAD + 1):
@@ -232,12 +236,12 @@ class Analysis:
         if written in self.lexicon.modifiers:
             return (self.stem(written),)
         for base in bare:
-            if len(base) >= SHORTEST + SHORTEST_HEAD and (parts := self._splits(base)):
+            if len(base) >= SHORTEST + SHORTEST_HEAD and (parts := self.likeliest(base)):
                 return parts
         return None
 
 
-def split(text: str) -> Iterator[str]:
+def tokens(text: str) -> Iterator[str]:
     """The words as they are written, in lower case; hyphens hold together."""
     for match in _WORD.finditer(normalize("NFKC", text).lower()):
         yield match[0][:WORD_LIMIT].rstrip("-")
@@ -246,7 +250,7 @@ def split(text: str) -> Iterator[str]:
 def learn(language: str, texts: Iterable[str]) -> Lexicon:
     """The lexicon of a catalogue. The same texts, in whatever order, teach the same."""
     reader = Analysis(Lexicon(language))
-    written = Counter(part for text in texts for word in split(text) for part in word.split("-"))
+    written = Counter(part for text in texts for word in tokens(text) for part in word.split("-"))
     counts: Counter[str] = Counter()
     for word, count in written.items():
         if not word.isdigit() and not reader.says_nothing(word):
@@ -278,7 +282,7 @@ def _weigh(reader: Analysis, written: Iterable[str], counts: Mapping[str, int]) 
     common: set[str] = set()
     heads: Counter[str] = Counter()
     for word in sorted(written):
-        if parts := reader.split(word):
+        if parts := reader.likeliest(word):
             stem, head = reader.stem(word), parts[-1]
             if counts[stem] > counts[head]:
                 common.add(stem)

@@ -103,13 +103,25 @@ def _entry(
     entry.add_integer(RANK, number)
     for name in schema.text:
         if text := document.text.get(name):
-            entry.add_text(TEXT + name, " ".join(analysis.terms(text)))
+            entry.add_pre_tokenized_text(TEXT + name, _placed(analysis, text))
     for name in schema.facets:
         for value in document.facets.get(name, ()):
             entry.add_text(FACET + name, value)
     for name in schema.numbers:
-        if (value := document.numbers.get(name)) is not None:
-            entry.add_integer(NUMBER + name, value)
+        if (number_of := document.numbers.get(name)) is not None:
+            entry.add_integer(NUMBER + name, number_of)
     for field, numbers in places.items():
         entry.add_integer(field, numbers[number])
     return entry
+
+
+def _placed(analysis: Analysis, text: str) -> tantivy.PreTokenizedString:
+    """The text as terms, each in its word's place: "rotes" stands next to any part of the next."""
+    return tantivy.PreTokenizedString(
+        "",
+        [
+            tantivy.Token(term, place, 0, 0)
+            for place, word in enumerate(analysis.words(text))
+            for term in word.kept
+        ],
+    )

@@ -36,6 +36,12 @@ CREATE TABLE draft (id TEXT PRIMARY KEY, body BLOB NOT NULL, clues BLOB NOT NULL
 CREATE TABLE label (label TEXT NOT NULL, base TEXT NOT NULL, mark INTEGER NOT NULL);
 """
 
+_REOPENED = """
+CREATE TABLE draft (id TEXT PRIMARY KEY, body BLOB NOT NULL, clues BLOB NOT NULL) WITHOUT ROWID;
+INSERT INTO draft SELECT id, body, clues FROM document;
+DROP TABLE document;
+"""
+
 # Numbered in the order of ids: the number decides between documents that are equal otherwise.
 _NUMBERED = """
 CREATE TABLE document
@@ -110,7 +116,9 @@ class Generations:
         base = live.name if live else ""
         for path in self._others(base):
             if _label(path) == (label, base):
-                return Draft(path)
+                draft = Draft(path)
+                draft.reopen()
+                return draft
             shutil.rmtree(path)
         number = int(base.partition("-")[0] or 0) + 1
         path = self.path / f"{number:06d}-{token_hex(4)}"
@@ -149,13 +157,17 @@ class Draft:
         if documents is not None:
             self._db.execute("ATTACH ? AS base", (str(documents),))
         with self._transaction():
-            for statement in _DRAFT.split(";"):
-                self._db.execute(statement)
+            self._each(_DRAFT)
             self._db.execute("INSERT INTO label VALUES (?, ?, 0)", (label, base))
             if documents is not None:
                 self._db.execute("INSERT INTO draft SELECT id, body, clues FROM base.document")
         if documents is not None:
             self._db.execute("DETACH base")
+
+    def reopen(self) -> None:
+        """Let documents be put again into what was already numbered when its writer died."""
+        if self._has("document"):
+            self._run(_REOPENED)
 
     @property
     def label(self) -> str:
@@ -180,11 +192,8 @@ class Draft:
 
     def number(self) -> None:
         """Number the documents by id; nothing can be put any more."""
-        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'draft'").fetchone():
-            with self._transaction():
-                for statement in _NUMBERED.split(";"):
-                    self._db.execute(statement)
-            self._db.execute("VACUUM")
+        self._run(_NUMBERED)
+        self._db.execute("VACUUM")
 
     def documents(self) -> Iterator[Numbered]:
         """All documents, without their bodies, in the order of their numbers."""
@@ -194,6 +203,19 @@ class Draft:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def _has(self, table: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
+        return found.fetchone() is not None
+
+    def _run(self, script: str) -> None:
+        with self._transaction():
+            self._each(script)
+
+    def _each(self, script: str) -> None:
+        # `executescript` would commit what has been begun.
+        for statement in script.split(";"):
+            self._db.execute(statement)
 
     @contextmanager
     def _transaction(self) -> Generator[None]:

@@ -5,10 +5,10 @@ ever parsed as a query, so no text can be a wrong one.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import tantivy
@@ -32,7 +32,10 @@ ROOT = 0.7
 """What a word's root is worth where the word itself is asked for."""
 
 NEAR = 2
-"""How many places two words may be apart to belong together ("rotes langes Kleid")."""
+"""How many words may stand between two that belong together ("rotes langes weites Kleid")."""
+
+NEARNESS = 0.25
+"""What it is worth that they do: enough to decide between documents that are alike otherwise."""
 
 FACET_VALUES = 200
 """How many values of a facet are counted, the most frequent first."""
@@ -44,10 +47,16 @@ _INT64 = 2**63
 
 
 class Matching(NamedTuple):
-    """A question's text as a query, and the number of words that it asks for."""
+    """A question's text as queries."""
 
-    clauses: Sequence[tuple[Occur, Query]]
-    near: Sequence[tuple[Occur, Query]]
+    words: Sequence[Query]
+    """One for each word that it asks for."""
+
+    tiers: Sequence[Query]
+    """For each word, what having it is worth."""
+
+    near: Sequence[Query]
+    """For each two words that follow each other, that they do so in the document."""
 
 
 class Counts(NamedTuple):
@@ -91,35 +100,31 @@ class Reader:
     def _matching(self, text: str) -> Matching | None:
         """The text as clauses, one for each word; None where it has no word to look for."""
         if not text or text.isspace():
-            return Matching((), ())
-        words = [
-            (term, word.root if len(word.sought) == 1 else None)
-            for word in self._analysis.words(text)
+            return Matching((), (), ())
+        words = list(dict.fromkeys(self._analysis.words(text)))[:WORDS]
+        roots = {
+            term: word.root if len(word.sought) == 1 else None
+            for word in words
             for term in word.sought
-        ]
-        words = list(dict.fromkeys(words))[:WORDS]
-        if not words:
+        }
+        if not roots:
             return None
+        found = [self._word(term, root) for term, root in roots.items()]
         heads = self.about.lexicon.heads
-        thing = max((term for term, _ in words), key=lambda term: heads.get(term, 0))
-        known = thing in heads
-        clauses = [
-            (Occur.Should, self._word(term, root, 2 * TIER if known and term == thing else TIER))
-            for term, root in words
+        thing = max(roots, key=lambda term: heads.get(term, 0))
+        tiers = [
+            Query.const_score_query(word, 2 * TIER if term == thing and term in heads else TIER)
+            for word, term in zip(found, roots, strict=True)
         ]
-        near = [
-            (Occur.Should, self._near(first, second)) for (first, _), (second, _) in pairwise(words)
-        ]
-        return Matching(clauses, near)
+        # Of a compound it is the last part that its neighbours are about.
+        near = [self._near(one.sought[-1], two.sought[-1]) for one, two in pairwise(words)]
+        return Matching(found, tiers, near)
 
-    def _word(self, term: str, root: str | None, tier: float) -> Query:
-        ways = [self._in_fields(term)]
-        if root is not None:
-            ways.append(Query.boost_query(self._in_fields(root), ROOT))
-        word = Query.disjunction_max_query(ways)
-        return Query.boolean_query(
-            [(Occur.Must, word), (Occur.Must, Query.const_score_query(word, tier))]
-        )
+    def _word(self, term: str, root: str | None) -> Query:
+        if root is None:
+            return self._in_fields(term)
+        ways = self._in_fields(term), Query.boost_query(self._in_fields(root), ROOT)
+        return Query.disjunction_max_query(ways)
 
     def _in_fields(self, term: str) -> Query:
         return Query.disjunction_max_query(
@@ -134,26 +139,30 @@ class Reader:
             [
                 Query.boost_query(
                     Query.phrase_query(self._schema, TEXT + name, [first, second], slop=NEAR),
-                    weight,
+                    weight * NEARNESS,
                 )
                 for name, weight in self.about.schema.text.items()
             ]
         )
 
-    def _query(
+    def _found(
         self, query: Search, matching: Matching, needed: int, *, but: str | None = None
     ) -> Query:
-        """The whole question, for documents with so many of the words; `but` without a filter."""
-        clauses = [
-            (Occur.Must, Query.const_score_query(clause, 0.0))
-            for clause in self._filters(query, but)
+        """Whatever has so many of the words and passes the filters, all or `but` one."""
+        must = [
+            (Occur.Must, Query.const_score_query(one, 0.0)) for one in self._filters(query, but)
         ]
         if needed:
-            text = Query.boolean_query(list(matching.clauses), minimum_number_should_match=needed)
-            clauses = [(Occur.Must, text), *matching.near, *clauses]
-        if not clauses:
-            return Query.all_query()
-        return Query.boolean_query(clauses)
+            words = [(Occur.Should, word) for word in matching.words]
+            text = Query.boolean_query(words, minimum_number_should_match=needed)
+            must.append((Occur.Must, text))
+        return Query.boolean_query(must) if must else Query.all_query()
+
+    def _ranked(self, query: Search, matching: Matching, needed: int) -> Query:
+        """The same, with the scores that put it in order."""
+        worth = [(Occur.Should, one) for one in (*matching.tiers, *matching.near)]
+        found = self._found(query, matching, needed)
+        return Query.boolean_query([(Occur.Must, found), *worth])
 
     def _filters(self, query: Search, but: str | None) -> list[Query]:
         schema = self._schema
@@ -189,11 +198,11 @@ class Reader:
     def _count_anew(self, query: Search, matching: Matching) -> Counts:
         # Where the order is not relevance, near misses would come before what was asked for.
         enough = ENOUGH if query.order is None else 1
-        needed, total = len(matching.clauses), 0
-        for needed in range(len(matching.clauses), -1 if not matching.clauses else 0, -1):
-            total = self._total(self._query(query, matching, needed))
-            if total >= enough:
-                break
+        needed = len(matching.words)
+        total = self._total(self._found(query, matching, needed))
+        while total < enough and needed > 1:
+            needed -= 1
+            total = self._total(self._found(query, matching, needed))
         return Counts(needed, total, self._facets(query, matching, needed))
 
     def _total(self, query: Query) -> int:
@@ -204,10 +213,10 @@ class Reader:
         self, query: Search, matching: Matching, needed: int
     ) -> dict[str, tuple[tuple[str, int], ...]]:
         free = [name for name in query.facets if not query.filters.get(name)]
-        counted = self._values(self._query(query, matching, needed), free)
+        counted = self._values(self._found(query, matching, needed), free)
         for name in query.facets:
             if name not in counted:
-                others = self._query(query, matching, needed, but=name)
+                others = self._found(query, matching, needed, but=name)
                 counted |= self._values(others, [name])
         return {name: counted[name] for name in query.facets}
 
@@ -215,8 +224,7 @@ class Reader:
         if not names:
             return {}
         asked = {name: {"terms": {"field": FACET + name, "size": FACET_VALUES}} for name in names}
-        aggregate: Callable[..., dict[str, Any]] = self._searcher.aggregate  # pyright: ignore[reportUnknownMemberType]
-        answer = aggregate(query, asked)
+        answer = cast("Any", self._searcher).aggregate(query, asked)
         return {
             name: tuple(
                 sorted(
@@ -228,14 +236,14 @@ class Reader:
         }
 
     def _page(self, query: Search, matching: Matching, needed: int) -> Sequence[int]:
-        whole = self._query(query, matching, needed)
-        by = RANK if query.order is None and not needed else None
         if query.order is not None:
             by = (DOWN if query.descending else UP) + query.order
-        if by is None:
-            return self._best(whole, query.offset, query.limit)
+        elif needed:
+            return self._best(self._ranked(query, matching, needed), query.offset, query.limit)
+        else:
+            by = RANK
         result = self._searcher.search(
-            whole,
+            self._found(query, matching, needed),
             query.limit,
             count=False,
             order_by_field=by,

@@ -1,6 +1,6 @@
 """Full-text search: one query model for every engine, and the engine that needs no server."""
 
-from ogrom.sources._analysis import Analysis, Lexicon, collation, learn
+from ogrom.sources._analysis import Analysis, Lexicon, collation, learn, tokens
 from ogrom.sources._generations import Busy, Draft
 from ogrom.sources._query import Document, Found, Index, Range, Schema, Search
 from ogrom.sources._tantivy import TantivyIndex
@@ -19,4 +19,5 @@ __all__ = [
     "TantivyIndex",
     "collation",
     "learn",
+    "tokens",
 ]

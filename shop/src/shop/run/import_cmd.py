@@ -34,7 +34,7 @@ _DOING = {
     help="Where the shop keeps its data.",
 )
 def import_catalogue(file: Path, state: Path) -> None:
-    r"""Import a catalogue: tab-separated with a header, or JSON lines; .gz too.
+    """Import a catalogue: tab-separated with a header, or JSON lines; .gz too.
 
     Generated products give way; imported ones with the same id are replaced. A shop that is
     running shows the new products within a second. Interrupted, run it again: it goes on.
@@ -45,7 +45,7 @@ def import_catalogue(file: Path, state: Path) -> None:
     column "de" is the name in German; sizes, price ("19.95 EUR"), currency, added.
 
     Exit status: 0 all is well, 1 some lines were bad, 2 nothing could be done.
-    """
+    """  # noqa: D301 - click wants a real backspace before what it is not to fill
     try:
         with _shown() as progress:
             report = importing.import_file(file, state, progress)

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, cast
 
-from ogrom.sources.search import Analysis, learn
+from ogrom.sources.search import Analysis, learn, tokens
 from shop.protocols import LOCALES, Money, Product
 from shop.sources import _words as words
 
@@ -128,7 +128,7 @@ class Row:
         return [
             locale
             for locale in LOCALES
-            if any(self._cell(meaning, locale) for meaning in ("name", "description"))
+            if any(str(self._cell(one, locale) or "").strip() for one in ("name", "description"))
         ]
 
     def product(self, locale: str, product_id: str) -> Product | None:
@@ -227,22 +227,28 @@ class _Derived:
         return self._found.get(facet)
 
     def _derive(self) -> dict[str, str]:
-        analysis, known = _known(self._language)
         found: dict[str, str] = {}
-        for word in analysis.words(self._text):
-            # The last part is what a compound is: "Jeansjacke" is a jacket.
-            for term in (_end(word.whole, known, self._language), *reversed(word.parts)):
-                for facet, value in known.get(term, ()):
-                    found.setdefault(facet, value)
+        for written in tokens(self._text):
+            for facet, value in _meant(self._language, written):
+                found.setdefault(facet, value)
         return found
 
 
-def _end(stem: str, known: Mapping[str, object], language: str) -> str:
-    """The longest known word that a word ends in, where a language writes them as one."""
-    if stem in known or language not in _COMPOUNDING:
-        return stem
-    ends = (stem[cut:] for cut in range(1, len(stem) - _SHORTEST + 1))
-    return next((end for end in ends if end in known), stem)
+@lru_cache(4096)
+def _meant(language: str, written: str) -> tuple[tuple[str, str], ...]:
+    """What a word says of which facet: the longest known word that it ends in, then its parts."""
+    analysis, known = _known(language)
+    word = analysis.word(written)
+    if word is None:
+        return ()
+    # The end is what a compound is: "Jeansjacke" is a jacket, and of denim only then.
+    written = written.replace("-", "")
+    cuts = range(len(written) - _SHORTEST + 1) if language in _COMPOUNDING else (0,)
+    ends = (analysis.stem(written[cut:]) for cut in cuts)
+    end = next((end for end in ends if end in known), word.whole)
+    return tuple(
+        meaning for term in (end, *reversed(word.parts)) for meaning in known.get(term, ())
+    )
 
 
 @cache

@@ -23,7 +23,7 @@ from msgspec import Struct
 from ogrom.sources.search import Draft
 from shop.protocols import LOCALES, Product
 from shop.sources._columns import BadRow, Columns, Row
-from shop.sources.products import TantivyProducts, keep
+from shop.sources.products import TantivyProducts, document
 
 BATCH = 1_000
 """How many lines are read between two marks."""
@@ -142,7 +142,7 @@ def _import(
             last = batch[-1].number
             for locale, (draft, mark) in kept.items():
                 if last > mark:
-                    keep(draft, found[locale].values(), last)
+                    draft.put(map(document, found[locale].values()), last)
             progress("read", last, look.lines)
         progress("index", 0, len(kept))
     progress("index", len(kept), len(kept))
@@ -176,22 +176,22 @@ class _Tally:
         found: dict[str, dict[str, Product]] = {locale: {} for locale in self._locales}
         for line in lines:
             self.read += 1
-            try:
-                if line.row is None:
-                    raise BadRow(line.reason)
-                product_id = self._named(line.row)
-                told = {locale: line.row.product(locale, product_id) for locale in self._locales}
-            except BadRow as bad:
-                self.bad += 1
-                if len(self.bad_lines) < SAID:
-                    self.bad_lines.append(BadLine(line.number, str(bad)))
+            row = line.row
+            if row is None:
+                self._complain(line.number, line.reason)
                 continue
-            self._ids[line.row.id] += 1
+            product_id = self._named(row)
+            try:
+                told = {locale: row.product(locale, product_id) for locale in self._locales}
+            except BadRow as bad:
+                self._complain(line.number, str(bad))
+                continue
+            self.repeated += product_id in self._ids
+            self._ids[row.id] += 1
             for locale, product in told.items():
                 if product is None:
                     self.empty[locale] += 1
                 else:
-                    self.repeated += product_id in self.stored[locale] and locale == _first(told)
                     found[locale][product_id] = product
                     self.stored[locale].add(product_id)
         return found
@@ -206,10 +206,6 @@ class _Tally:
         # lost: the second is the product's "-2".
         before = self._ids[row.id]
         return f"{row.id}-{before + 1}" if row.repeatable and before else row.id
-
-
-def _first(told: Mapping[str, Product | None]) -> str | None:
-    return next((locale for locale, product in told.items() if product is not None), None)
 
 
 class _Source:

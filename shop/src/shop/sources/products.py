@@ -4,19 +4,16 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
+from secrets import token_hex
 
 import msgspec
 
 from ogrom.sources.search import Document, Draft, Range, Schema, Search, TantivyIndex, collation
-from shop.protocols import FACETS, PAGE_LIMIT, FacetValue, Product, ProductPage, ProductQuery
+from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery
 
 GENERATED = "generated"
 IMPORTED = "imported"
-
-BATCH = 1_000
-"""How many products are kept at once."""
 
 _TEXT = {"name": 2.0, "facts": 1.5, "description": 1.0}
 
@@ -94,8 +91,9 @@ class TantivyProducts:
         with self._index.locked(wait=True):
             if len(self):
                 return False
-            with self._index.draft(GENERATED, origin=GENERATED, keep=False) as draft:
-                keep(draft, products)
+            # Never gone on with: who knows whether the other meant the same products.
+            with self._index.draft(token_hex(), origin=GENERATED, keep=False) as draft:
+                draft.put(map(document, products))
         return True
 
     @contextmanager
@@ -128,13 +126,6 @@ def schema(locale: str) -> Schema:
     )
 
 
-def keep(draft: Draft, products: Iterable[Product], mark: int = 0) -> None:
-    """Put the products into a draft, many at a time."""
-    remaining = iter(products)
-    while batch := [document(product) for product in islice(remaining, BATCH)]:
-        draft.put(batch, mark)
-
-
 def document(product: Product) -> Document:
     """What a product is found by. It is kept as JSON, with the revision that its content has."""
     bare = msgspec.structs.replace(product, revision="")
@@ -165,14 +156,13 @@ def document(product: Product) -> Document:
 
 def _asked(query: ProductQuery) -> Search:
     order, descending = _ORDERS[query.sort]
-    offset = (query.page - 1) * query.per_page
     return Search(
         text=query.q,
         filters={name: getattr(query, name) for name in FACETS},
         ranges={"price": Range(query.price_min, query.price_max)},
         order=order,
         descending=descending,
-        offset=offset,
-        limit=max(0, min(query.per_page, PAGE_LIMIT - offset)),
+        offset=(query.page - 1) * query.per_page,
+        limit=query.per_page,
         facets=FACETS,
     )
