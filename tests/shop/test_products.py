@@ -4,7 +4,8 @@ import asyncio
 import importlib
 import multiprocessing
 import re
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ogrom.sources.search import TantivyIndex
 from shop.protocols import FACETS, PAGE_LIMIT, Money, Product, ProductPage, ProductQuery
 from shop.sources.catalogue import generate
 from shop.sources.products import TantivyProducts, document
@@ -121,6 +123,26 @@ class TestFill:
         empty.fill(generate(10, "de-DE"))
 
         assert (2, False, "file b") == (len(empty), empty.generated, empty.label)
+
+    def test_filled_while_waiting(
+        self, empty: TantivyProducts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who comes second takes what the first has put there."""
+        real = TantivyIndex.locked
+
+        @contextmanager
+        def late(self: TantivyIndex, *, wait: bool = False) -> Generator[None]:
+            monkeypatch.setattr(TantivyIndex, "locked", real)
+            first = TantivyProducts.open(tmp_path / "store", "de-DE")
+            assert first.fill(generate(3, "de-DE"))
+            first.close()
+            with real(self, wait=wait):
+                yield
+
+        monkeypatch.setattr(TantivyIndex, "locked", late)
+
+        assert not empty.fill(generate(9, "de-DE"))
+        assert 3 == len(empty)
 
     @pytest.mark.slow
     def test_many_start_at_once(self, tmp_path: Path) -> None:
