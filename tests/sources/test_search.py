@@ -434,6 +434,7 @@ class TestPages:
         assert 1 == run(index.search(Search(text="rote Hose", order="name"))).total
         assert 3 == run(index.search(Search(text="rote Hose"))).total
 
+    @pytest.mark.slow
     def test_several_segments_answer_as_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

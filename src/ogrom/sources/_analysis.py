@@ -68,7 +68,6 @@ PRODUCTIVE = 3
 """With how many words a part must combine that never stands alone ("Strick-")."""
 
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
-_UMLAUTS = (("ae", "ä"), ("oe", "ö"), ("ue", "ü"))
 
 
 class Lexicon(Struct, frozen=True):
@@ -125,7 +124,7 @@ class Analysis:
         stemmer = tantivy.Filter.stemmer(self._language.name)
         stop = tantivy.Filter.stopword(self._language.name)
         raw = tantivy.Tokenizer.raw
-        # Accents go after stemming, which needs them; umlauts are the stemmer's own business.
+        # Accents go after stemming, which needs them. That "ue" is "ü" the stemmer knows itself.
         self._stemmer = tantivy.TextAnalyzerBuilder(raw()).filter(stemmer).filter(fold).build()
         self._stop = tantivy.TextAnalyzerBuilder(raw()).filter(stop).build()
         self.word = lru_cache(4096)(self._word)
@@ -166,7 +165,6 @@ class Analysis:
             return self._hyphenated(written)
         if self.says_nothing(written):
             return None
-        written = self._umlauts(written)
         parts, root = self.split(written), self._root(written)
         return Word(self.stem(written), parts, root, self._is_common(written))
 
@@ -181,17 +179,6 @@ class Analysis:
 
     def _stem(self, word: str) -> str:
         return next(iter(self._stemmer.analyze(word)), word)
-
-    def _umlauts(self, word: str) -> str:
-        """The word with "ue" read as "ü" where only that makes it a known one."""
-        if self._language.name != "german" or self.stem(word) in self.lexicon.stems:
-            return word
-        for written, meant in _UMLAUTS:
-            if written in word:
-                candidate = word.replace(written, meant)
-                if self.stem(candidate) in self.lexicon.stems or self.split(candidate):
-                    return candidate
-        return word
 
     def _root(self, word: str) -> str | None:
         pattern = self._language.participle
