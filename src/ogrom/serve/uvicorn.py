@@ -6,7 +6,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ogrom.http import problem_response
 from ogrom.serve._limits import Limits
@@ -90,7 +90,7 @@ def _protocol(limits: Limits) -> type[asyncio.Protocol]:
             self._start_head()
 
         def data_received(self, data: bytes) -> None:
-            if not self._in_head and (self.cycle is None or self.cycle.response_complete):
+            if not self._in_head and self._answered():
                 self._start_head()
             if self._in_head:
                 self._head_bytes += len(data)
@@ -105,6 +105,10 @@ def _protocol(limits: Limits) -> type[asyncio.Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._end_head()
             super().connection_lost(exc)
+
+        def _answered(self) -> bool:
+            cycle: RequestResponseCycle | None = getattr(self, "cycle", None)
+            return cycle is None or cycle.response_complete
 
         def _start_head(self) -> None:
             self._end_head()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 
-from ogrom.http import Context, Cors, Resource, Service, ServiceUnavailable
+from ogrom.http import Context, Cors, Resource, Routes, Service, ServiceUnavailable
 from ogrom.serve import App, AsgiApp, JsonLog, Limits, asgi
 from ogrom.sources import sql
 from shop import core
@@ -65,7 +65,7 @@ async def shop(
 
 def _service(settings: Settings, db: sql.Db, catalogues: dict[str, TantivyProducts]) -> Service:
     users, ratings = SqlUsers(db), SqlRatings(db)
-    routes = {
+    routes: Routes = {
         "/": _home(settings.locales),
         "/v1": {
             f"/{locale}": core.api(
