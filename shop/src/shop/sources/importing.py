@@ -3,7 +3,7 @@
 The file is read twice. First whole, for its identity, its length and what it has; then once more,
 and what is good of it is kept, a batch at a time. Each locale's batch is kept together with the
 number of its last line, so that an import killed at any moment is gone on with by the next one of
-the same file, and ends with the same products. Shoppers see them all at once, at the very end.
+the same file, and ends with the same products. Shoppers see a locale's all at once, at the very end.
 """
 
 import gzip
