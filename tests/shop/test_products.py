@@ -2,8 +2,9 @@
 
 import asyncio
 import importlib
-import multiprocessing
 import re
+import subprocess
+import sys
 from collections.abc import Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -147,18 +148,25 @@ class TestFill:
     @pytest.mark.slow
     def test_many_start_at_once(self, tmp_path: Path) -> None:
         """One of them fills the store, and all of them serve it."""
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(4) as pool:
-            answers = pool.map(_start, [tmp_path] * 4)
+        command = [sys.executable, "-c", START, str(tmp_path)]
+        starting = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        answers = [process.communicate(timeout=60)[0].split() for process in starting]
 
-        assert [False, False, False, True] == sorted(filled for filled, _, _ in answers)
-        assert {300} == {count for _, count, _ in answers}
+        assert ["False", "False", "False", "True"] == sorted(filled for filled, _, _ in answers)
+        assert {"300"} == {count for _, count, _ in answers}
         assert 1 == len({revision for _, _, revision in answers})
 
 
-def _start(path: Path) -> tuple[bool, int, str]:
-    products = TantivyProducts.open(path, "de-DE")
-    return products.fill(generate(300, "de-DE")), len(products), products.revision
+START = """
+import sys
+from pathlib import Path
+
+from shop.sources.catalogue import generate
+from shop.sources.products import TantivyProducts
+
+products = TantivyProducts.open(Path(sys.argv[1]), "de-DE")
+print(products.fill(generate(300, "de-DE")), len(products), products.revision)
+"""
 
 
 class TestSearch:
