@@ -138,7 +138,7 @@ class TestFormats:
             {"id": "8", "fr": "jupe", "sizes": [38, None]},
         ]
         text = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
-        report = import_text(tmp_path, gzip.compress(text) if "gz" in name else text, name)
+        report = import_text(tmp_path, gzip.compress(text, mtime=0) if "gz" in name else text, name)
 
         assert {"de-DE": 1, "fr-FR": 1} == report.stored
         assert {"de-DE": 1, "fr-FR": 1} == report.empty
@@ -305,8 +305,12 @@ class TestBadLines:
             ("a.tsv", b"id\tde\n1\t \n", "no text in any of de-DE"),
             ("a.tsv", "id\tde\n".encode("utf-16"), "not UTF-8"),
             ("a.jsonl", b"{}\n", "no column `id`"),
-            ("a.gz", gzip.compress(b"id\tde\n1\tHose\n" * 999)[:-20], "damaged"),
-            ("a.gz", gzip.compress(b"id\tde\n1\tHose\n" * 999)[:20] + b"x" * 90, "damaged"),
+            ("a.gz", gzip.compress(b"id\tde\n1\tHose\n" * 999, mtime=0)[:-20], "damaged"),
+            (
+                "a.gz",
+                gzip.compress(b"id\tde\n1\tHose\n" * 999, mtime=0)[:20] + b"x" * 90,
+                "damaged",
+            ),
         ],
     )
     def test_nothing_can_be_done(self, tmp_path: Path, name: str, text: bytes, reason: str) -> None:
