@@ -11,7 +11,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 CASES ?= tests/conformance
 WORKERS ?= auto
-COVERAGE ?= 0
+COVERAGE ?= 95
 
 # Pyright is locked: it need not look for a newer one
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
