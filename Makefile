@@ -108,9 +108,10 @@ setup-run:
 .PHONY: lock
 lock: ## Lock what pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@test -x $(BIN)/uv || $(PYTHON) tools/bootstrap.py dev
-	@$(LOCK) --group build -o requirements/run.txt
-	@$(LOCK) --group dev -c requirements/run.txt -o requirements/dev.txt
-	@echo "locked: requirements/run.txt requirements/dev.txt"
+	@$(LOCK) -o requirements/service.txt
+	@$(LOCK) --extra deploy --group build -c requirements/service.txt -o requirements/run.txt
+	@$(LOCK) --extra deploy --group dev -c requirements/run.txt -o requirements/dev.txt
+	@echo "locked: requirements/service.txt requirements/run.txt requirements/dev.txt"
 
 .PHONY: clean
 clean: ## Remove .venv and everything else that can be made again

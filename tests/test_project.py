@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "src", ROOT / "shop" / "src"]
-LOCKS = ["run", "dev"]
+LOCKS = ["service", "run", "dev"]
 IGNORED_DIRECTORIES = {".git", ".venv", ".cache", ".state", ".hypothesis", "dist", "results"}
 
 # In pieces, so that this file does not name them either
@@ -91,6 +91,11 @@ def group(name: str) -> list[str]:
     ]
 
 
+def deploying() -> list[str]:
+    """What only those who deploy need."""
+    return project(".")["project"]["optional-dependencies"]["deploy"]
+
+
 def modules() -> list[Path]:
     return [path for source in SOURCES for path in sorted(source.rglob("*.py"))]
 
@@ -136,11 +141,12 @@ def test_locks_name_no_address_and_no_path(name: str):
 @pytest.mark.parametrize(
     ("name", "dependencies"),
     [
-        ("run", lambda: project(".")["project"]["dependencies"] + group("build")),
+        ("service", lambda: project(".")["project"]["dependencies"]),
+        ("run", lambda: project(".")["project"]["dependencies"] + deploying() + group("build")),
         ("run", lambda: project("shop")["project"]["dependencies"]),
-        ("dev", lambda: project(".")["project"]["dependencies"] + group("dev")),
+        ("dev", lambda: project(".")["project"]["dependencies"] + deploying() + group("dev")),
     ],
-    ids=["run", "run-shop", "dev"],
+    ids=["service", "run", "run-shop", "dev"],
 )
 def test_locks_are_in_step_with_pyproject(name: str, dependencies: Any):
     """Every direct dependency is locked, in a version that pyproject allows; if not: make lock."""
@@ -152,12 +158,14 @@ def test_locks_are_in_step_with_pyproject(name: str, dependencies: Any):
         assert dependency.specifier.contains(version, prereleases=True), f"{dependency}: make lock"
 
 
-def test_the_dev_lock_is_the_run_lock_and_more():
+@pytest.mark.parametrize(("smaller", "larger"), [("service", "run"), ("run", "dev")])
+def test_each_lock_is_the_one_before_and_more(smaller: str, larger: str):
     """Tests run with the very versions that the service runs with."""
-    versions = {package: version for package, (version, _) in lock("dev").items()}
-    assert {package: version for package, (version, _) in lock("run").items()}.items() <= (
-        versions.items()
+    fewer, more = (
+        {package: version for package, (version, _) in lock(name).items()}
+        for name in (smaller, larger)
     )
+    assert fewer.items() <= more.items()
 
 
 @pytest.mark.parametrize("path", modules(), ids=named)

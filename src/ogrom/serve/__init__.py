@@ -2,6 +2,7 @@
 
 from ogrom.serve._app import App, Check, Draining
 from ogrom.serve._limits import Limits
+from ogrom.serve._listen import ListenError, listen
 from ogrom.serve._log import JsonLog, RequestLog
 from ogrom.serve.asgi import AsgiApp, asgi
 from ogrom.serve.uvicorn import serve
@@ -13,7 +14,9 @@ __all__ = [
     "Draining",
     "JsonLog",
     "Limits",
+    "ListenError",
     "RequestLog",
     "asgi",
+    "listen",
     "serve",
 ]

@@ -1,7 +1,6 @@
 """Serving over HTTP/1.1 by uvicorn, on uvloop and httptools."""
 
 import asyncio
-import socket
 from types import FrameType
 from typing import Any
 
@@ -10,21 +9,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from ogrom.http import problem_response
 from ogrom.serve._limits import Limits
+from ogrom.serve._listen import listen
 from ogrom.serve.asgi import AsgiApp
 
 
-def serve(app: AsgiApp, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+def serve(app: AsgiApp, where: str = "127.0.0.1:8080") -> None:
     """Serve until SIGTERM or SIGINT, then answer what is in flight and return.
 
     Args:
         app: what `asgi` made.
-        host: the address to listen on.
-        port: the port; 0 takes a free one.
+        where: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/shop.sock` or `fd:3`; see `listen`.
 
     Raises:
-        OSError: the address cannot be listened on; the message says what to do.
+        ListenError: the place cannot be listened on; the message says what to do.
     """
-    listener = _listen(host, port)
+    listener = listen(where)
     limits = app.limits
     config = uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType] - scopes are plain mappings to us
@@ -40,24 +39,6 @@ def serve(app: AsgiApp, *, host: str = "127.0.0.1", port: int = 8080) -> None:
     )
     with listener:
         _Server(config, app).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise OSError(
-            error.errno,
-            f"{host}:{port} cannot be listened on ({error.strerror}). Stop what has it, or choose"
-            " another with --port (make run PORT=9000).",
-        ) from None
-    listener.listen(2048)
-    listener.setblocking(False)
-    return listener
 
 
 class _Server(uvicorn.Server):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ogrom.serve import serve
+from ogrom.serve import ListenError, serve
 from shop.run.import_cmd import import_catalogue
 from shop.run.settings import Settings, SettingsError
 from shop.run.wiring import application
@@ -25,11 +25,17 @@ main.add_command(import_catalogue)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="The port; 0 takes a free one.")
 @click.option(
+    "--listen",
+    "where",
+    envvar="OGROM_LISTEN",
+    help="Instead of both: unix:/run/shop.sock, fd:3 or host:port. [default: $OGROM_LISTEN]",
+)
+@click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder that everything is kept in. [default: $OGROM_STATE or .state]",
 )
-def serve_shop(host: str, port: int, state: Path | None) -> None:
+def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> None:
     """Serve the shop until it is told to stop (Ctrl-C)."""
     try:
         settings = Settings.from_env()
@@ -37,6 +43,8 @@ def serve_shop(host: str, port: int, state: Path | None) -> None:
         raise click.ClickException(str(error)) from None
     if state is not None:
         settings = replace(settings, state=state)
+
+    place = where or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
     def greet(users: tuple[DemoUser, ...]) -> None:
         locale = settings.locales[0]
@@ -47,7 +55,7 @@ def serve_shop(host: str, port: int, state: Path | None) -> None:
             "en-GB": "red+dresses",
         }
         lines = [
-            f"The shop: http://{host}:{port}/v1/{locale}/products?q={look[locale]}",
+            f"The shop: http://{place}/v1/{locale}/products?q={look[locale]}",
             f"Its data: {settings.state.resolve()}",
         ]
         if users:
@@ -57,6 +65,6 @@ def serve_shop(host: str, port: int, state: Path | None) -> None:
         print("\n".join(lines), file=sys.stderr, flush=True)
 
     try:
-        serve(application(settings, greet=greet), host=host, port=port)
-    except OSError as error:
+        serve(application(settings, greet=greet), place)
+    except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None

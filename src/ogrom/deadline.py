@@ -1,0 +1,30 @@
+"""By when a request has to be answered. Imports nothing of ours.
+
+Whoever takes a request in sets its deadline; whoever calls a source for it asks how much time is
+left, so that a call never outlives the request that it is for, however deep it is called:
+
+    deadline.set(seconds=10)                    # the server, as a request comes in
+    async with asyncio.timeout(deadline.left(2)):  # a source: at most 2 s, and never past the end
+        ...
+
+It is a context variable: a task has the deadline of the request that it was made for.
+"""
+
+import time
+from contextvars import ContextVar
+
+_END: ContextVar[float | None] = ContextVar("ogrom.deadline", default=None)
+
+
+def set(*, seconds: float | None) -> None:  # noqa: A001 - read as deadline.set
+    """From here on, `seconds` are left; None lifts the deadline."""
+    _END.set(None if seconds is None else time.monotonic() + seconds)
+
+
+def left(most: float | None = None) -> float | None:
+    """How many seconds are left, and `most` at most; never below 0. None where there is no end."""
+    end = _END.get()
+    if end is None:
+        return most
+    remaining = max(0.0, end - time.monotonic())
+    return remaining if most is None else min(most, remaining)
