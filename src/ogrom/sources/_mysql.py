@@ -13,12 +13,11 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
-from decimal import Decimal
 from time import perf_counter
 from typing import Any, LiteralString, TypeVar, final
 
 import asyncmy
+
 from ogrom import deadline
 from ogrom.metrics import Metric
 from ogrom.sources import _mysql_errors as errors
@@ -35,9 +34,10 @@ from ogrom.sources._db import (
 from ogrom.sources._meter import Meter
 from ogrom.sources._mysql_schema import MysqlSchema
 from ogrom.sources._mysql_url import Options, parse
+from ogrom.sources._mysql_values import arguments, outcome, rows
 from ogrom.sources._pool import Member, Pool
 from ogrom.sources._statement import Statement, parsed
-from ogrom.sources._values import Dialect, excerpt, loaded, stored
+from ogrom.sources._values import excerpt
 
 T = TypeVar("T")
 
@@ -200,7 +200,8 @@ class MysqlDb:
                 if turn == 3 or not repeats:
                     raise self.failed(error, pool, statement) from error
             except SourceError as error:
-                raise self._meter.failed(error)
+                self._meter.failed(error)
+                raise
             finally:
                 self._meter.seconds.observe(perf_counter() - began)
                 if sound:
@@ -287,9 +288,7 @@ class _Transaction:
     def check_whole(self) -> None:
         """What follows a failure must not be written alone."""
         if self._undone or self.lost or self._member.broken:
-            raise Unavailable(
-                f"{self._pool.place}: this transaction has been undone by a failure."
-            )
+            raise Unavailable(f"{self._pool.place}: this transaction has been undone by a failure.")
 
     async def _run(self, statement: Statement, params: dict[str, Value]) -> Any:
         if self.over:
@@ -362,74 +361,7 @@ async def _undone(member: Member) -> bool:
     return True
 
 
-def arguments(statement: Statement, params: dict[str, Value]) -> tuple[Any, ...]:
-    """The parameters as the driver takes them, in their order."""
-    if not statement.names:
-        return ()
-    values = stored(params, _DIALECT)
-    try:
-        args = tuple([values[name] for name in statement.names])
-    except KeyError as error:
-        missing = f"You did not supply a value for :{error.args[0]}"
-        raise Misuse(f"{missing}: {excerpt(statement.sql)}") from None
-    for value in args:
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise Misuse(f"{value} is too large for SQL: {excerpt(statement.sql)}")
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                raise Misuse(f"{error}: {excerpt(statement.sql)}") from None
-    return args
-
-
-def outcome(statement: Statement, result: Any) -> Outcome:
-    """What the statement did."""
-    if result.rows is not None:
-        return Outcome(0, 0)
-    inserted = result.insert_id if statement.verb == "INSERT" else 0
-    return Outcome(result.affected_rows, inserted)
-
-
-def rows(into: type[T], result: Any, sql: str) -> list[T]:
-    """The rows as values of the type."""
-    found: list[Any] = list(result.rows or ())
-    description: tuple[Any, ...] = result.description or ()
-    for place, column in enumerate(description):
-        if column[1] in _DECIMALS:
-            found = [(*row[:place], _number(row[place]), *row[place + 1 :]) for row in found]
-    return loaded(into, [column[0] for column in description], found, sql, _DIALECT)
-
-
 def _single(found: list[T], sql: str) -> T | None:
     if len(found) > 1:
         raise Misuse(f"More than one row, where one was asked for: {excerpt(sql)}")
     return found[0] if found else None
-
-
-_DECIMALS = (0, 246)
-"""What a SUM or an AVG is."""
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, Decimal):
-        return value
-    return int(value) if value.as_tuple().exponent == 0 else float(value)
-
-
-def _moment(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None)
-
-
-def _loads_moment(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return value  # msgspec says what is wrong with it
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value
-
-
-_DIALECT = Dialect(moment=_moment, loads_moment=_loads_moment, finite=True)

@@ -5,6 +5,7 @@ told by its SQLSTATE class, and what that does not tell is the programmer's.
 """
 
 from asyncmy import errors
+
 from ogrom.sources._db import Busy, Constraint, Duplicate, Misuse, SourceError, Unavailable
 from ogrom.sources._values import excerpt
 

@@ -19,11 +19,12 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, LiteralString, TypeVar, final
 
+import asyncmy
 from msgspec import Struct
 
-import asyncmy
 from ogrom.sources import _mysql_errors as errors
 from ogrom.sources._db import Busy, Misuse, Outcome, SourceError, Step, Value
+from ogrom.sources._mysql_values import arguments, outcome, rows
 from ogrom.sources._statement import Statement, parsed
 
 T = TypeVar("T")
@@ -56,7 +57,10 @@ class MysqlSchema:
         unlimited = "max_statement_time" if self._member.mariadb else "max_execution_time"
         await self._member.connection.query(f"SET SESSION {unlimited} = 0")
         await self._member.connection.query(f"SET SESSION lock_wait_timeout = {METADATA_WAIT}")
-        if await self.one(int, "SELECT GET_LOCK(:name, :wait)", name=name, wait=self._patience) != 1:
+        if (
+            await self.one(int, "SELECT GET_LOCK(:name, :wait)", name=name, wait=self._patience)
+            != 1
+        ):
             raise Busy("Another process has been changing the schema for too long.")
         yield
         await self.one(int, "SELECT RELEASE_LOCK(:name)", name=name)
@@ -66,13 +70,9 @@ class MysqlSchema:
         return found[0] if found else None
 
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
-        from ogrom.sources._mysql import rows  # which needs this module first
-
         return rows(into, await self._run(parsed(sql), params), sql)
 
     async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
-        from ogrom.sources._mysql import outcome
-
         statement = parsed(sql)
         return outcome(statement, await self._run(statement, params))
 
@@ -147,15 +147,14 @@ class MysqlSchema:
         while True:
             try:
                 await self._member.run(self._native(statement.sql), keep=False)
-                return
             except asyncmy.errors.MySQLError as error:
                 if errors.number(error) != 1205 or perf_counter() > end:
                     raise
+            else:
+                return
             await asyncio.sleep(0.2)
 
     async def _run(self, statement: Statement, params: dict[str, Value]) -> Any:
-        from ogrom.sources._mysql import arguments
-
         args = arguments(statement, params)
         try:
             return await self._member.run(self._native(statement.sql), args, keep=False)

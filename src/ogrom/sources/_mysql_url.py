@@ -1,8 +1,8 @@
 """Where a MySQL or MariaDB is, and how to speak with it: what its URL says."""
 
-import ssl
 from collections.abc import Callable
 from pathlib import Path
+from ssl import CERT_NONE, SSLContext, SSLError, create_default_context
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -46,7 +46,7 @@ class Options(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<mysql://{self.user}@{self.primary}/{self.database}>"
 
-    def tls(self) -> ssl.SSLContext | None:
+    def tls(self) -> SSLContext | None:
         """How the connection is encrypted; None where it is not.
 
         Raises:
@@ -55,12 +55,12 @@ class Options(Struct, frozen=True, kw_only=True):
         if self.ssl == "off":
             return None
         try:
-            context = ssl.create_default_context(cafile=self.ca)
-        except (OSError, ssl.SSLError) as error:
+            context = create_default_context(cafile=self.ca)
+        except (OSError, SSLError) as error:
             raise Misuse(f"ca={self.ca}: {error}. Name a file of certificates (PEM).") from error
         if self.ssl == "on":
             context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context.verify_mode = CERT_NONE
         return context
 
 

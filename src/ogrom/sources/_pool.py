@@ -14,6 +14,7 @@ from typing import Any, final
 
 import asyncmy
 from asyncmy.constants import CLIENT
+
 from ogrom import deadline
 from ogrom.metrics import Metric, sample
 from ogrom.sources import _mysql_errors as errors
@@ -79,16 +80,21 @@ class Member:
 
     async def set_up(self, patience: float, read_timeout: float) -> None:
         """Make the session one that answers as SQLite would."""
-        limit = (
-            f"max_statement_time = {read_timeout:g}"
+        limit: dict[str, object] = (
+            {"max_statement_time": f"{read_timeout:g}"}
             if self.mariadb
-            else f"max_execution_time = {int(read_timeout * 1000)}"
+            else {"max_execution_time": int(read_timeout * 1000)}
         )
+        session = {
+            "sql_mode": f"'{SQL_MODE}'",
+            "autocommit": 1,
+            "time_zone": "'+00:00'",
+            "innodb_lock_wait_timeout": max(1, int(patience)),
+            **limit,
+        }
         for sql in (
             f"SET NAMES utf8mb4 COLLATE {self.collation}",
-            f"SET SESSION sql_mode = '{SQL_MODE}', SESSION autocommit = 1,"
-            f" SESSION time_zone = '+00:00', SESSION {limit},"
-            f" SESSION innodb_lock_wait_timeout = {max(1, int(patience))}",
+            "SET " + ", ".join(f"SESSION {name} = {value}" for name, value in session.items()),
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         ):
             await self.connection.query(sql)
@@ -131,7 +137,7 @@ class Pool:
     async def close(self) -> None:
         """Hang up; what is still being done after our patience is undone."""
         end = _now() + self._patience
-        while self._used and _now() < end:
+        while self._used and _now() < end:  # noqa: ASYNC110 - it happens once
             await asyncio.sleep(0.005)
         self._closed = True
         for task in self._tasks:

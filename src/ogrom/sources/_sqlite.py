@@ -12,13 +12,15 @@ would cost, so statements run in the event loop. What can take long does not:
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
+from time import perf_counter
 from typing import Any, LiteralString, TypeVar, final
 
+from ogrom.metrics import Metric
 from ogrom.sources._db import (
     Busy,
     Constraint,
@@ -26,13 +28,17 @@ from ogrom.sources._db import (
     Misuse,
     Outcome,
     Queries,
+    SchemaChange,
     SourceError,
+    Step,
     Unavailable,
     Value,
 )
+from ogrom.sources._meter import Meter
 from ogrom.sources._values import Dialect, excerpt, loaded, stored
 
 T = TypeVar("T")
+Tx = TypeVar("Tx", bound="_Transaction")
 
 
 @final
@@ -43,20 +49,22 @@ class SqliteDb:
         self._reader = reader
         self._writer = writer
         self._patience = patience
+        self._meter = reader.meter
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None  # whose transaction it is, for _begin
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ogrom-sql")
 
     @classmethod
     async def open(cls, path: str, patience: float) -> "SqliteDb":
-        writer = _Connection(path)
+        meter = Meter("sqlite")
+        writer = _Connection(path, meter)
         try:
             # Another process may be making the same file at this moment.
             turn_on = partial(writer.select, str, "PRAGMA journal_mode = WAL", {})
             mode = await _patiently(turn_on, _now() + patience)
             writer.execute("PRAGMA synchronous = FULL", {})
             writer.execute("PRAGMA foreign_keys = ON", {})
-            reader = _Connection(path, reads_only=True)
+            reader = _Connection(path, meter, reads_only=True)
         except BaseException:
             writer.close()
             raise
@@ -103,14 +111,22 @@ class SqliteDb:
     def transaction(self) -> AbstractAsyncContextManager[Queries]:
         return self._exclusively(_Transaction(self._writer), self._patience)
 
-    def schema_change(self) -> AbstractAsyncContextManager[Queries]:
+    async def transact(self, work: Callable[[Queries], Awaitable[T]]) -> T:
+        async with self.transaction() as tx:  # which waits at its beginning, and never in a circle
+            return await work(tx)
+
+    def stale(self) -> "SqliteDb":
+        return self
+
+    def metrics(self) -> Iterable[Metric]:
+        yield from self._meter.metrics()
+
+    def schema_change(self) -> AbstractAsyncContextManager[SchemaChange]:
         # A step may rebuild a large table, and whoever starts meanwhile needs its outcome.
         return self._exclusively(_SchemaChange(self._writer), max(60.0, self._patience))
 
     @asynccontextmanager
-    async def _exclusively(
-        self, tx: "_Transaction", patience: float
-    ) -> AsyncGenerator["_Transaction", None]:
+    async def _exclusively(self, tx: Tx, patience: float) -> AsyncGenerator[Tx, None]:
         await self._begin(_now() + patience)
         try:
             try:
@@ -191,13 +207,24 @@ class _SchemaChange(_Transaction):
         native = sql.replace("SERIAL PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT")
         return await super().execute(native, **params)
 
+    async def apply(self, step: Step) -> None:
+        for statement in step.statements:
+            await self.execute(statement)
+        await self.execute(
+            "INSERT INTO ogrom_schema (number, name, applied) VALUES (:number, :name, :now)",
+            number=step.number,
+            name=step.name,
+            now=datetime.now(UTC),
+        )
+
 
 @final
 class _Connection:
     """Runs SQL at once, with values and errors that are no longer SQLite's."""
 
-    def __init__(self, path: str, *, reads_only: bool = False) -> None:
+    def __init__(self, path: str, meter: Meter, *, reads_only: bool = False) -> None:
         self._path = path
+        self.meter = meter
         self._reads_only = reads_only
         try:
             # Statements run in the loop's thread, COMMIT in another, never two at a time.
@@ -221,6 +248,7 @@ class _Connection:
     def select(
         self, into: type[T], sql: str, params: dict[str, Value], most: int | None = None
     ) -> list[T]:
+        began = perf_counter()
         try:
             cursor = self._raw.execute(sql, stored(params, _DIALECT))
             # Without the close, a row left unread would keep its snapshot, and the log growing.
@@ -228,10 +256,12 @@ class _Connection:
             names = [column[0] for column in cursor.description or ()]
             cursor.close()
         except _REFUSALS as error:
-            raise self._explained(error, sql) from error
+            raise self.meter.failed(self._explained(error, sql)) from error
+        self.meter.seconds.observe(perf_counter() - began)
         return loaded(into, names, rows, sql, _DIALECT)
 
     def execute(self, sql: str, params: dict[str, Value]) -> Outcome:
+        began = perf_counter()
         try:
             cursor = self._raw.execute(sql, stored(params, _DIALECT))
             # Any other statement would give the id of the INSERT before it.
@@ -239,7 +269,8 @@ class _Connection:
             outcome = Outcome(max(cursor.rowcount, 0), inserted or 0)
             cursor.close()
         except _REFUSALS as error:
-            raise self._explained(error, sql) from error
+            raise self.meter.failed(self._explained(error, sql)) from error
+        self.meter.seconds.observe(perf_counter() - began)
         return outcome
 
     @property

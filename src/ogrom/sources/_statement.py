@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from ogrom.sources._db import Misuse
@@ -81,7 +82,7 @@ def parsed(sql: str) -> Statement:
     verb = words[0] if words else ""
     # A "WITH … DELETE" writes; "FOR UPDATE" does not.
     writing = verb == "WITH" and any(
-        word in _WRITES and before != "FOR" for before, word in zip(words, words[1:], strict=False)
+        word in _WRITES and before != "FOR" for before, word in pairwise(words)
     )
     reads = verb in _READS and not writing
     return Statement("".join(text).strip(), tuple(names), verb, reads)

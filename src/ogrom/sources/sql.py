@@ -11,8 +11,8 @@ columns found by name, or a single value:
             await tx.execute("UPDATE comments SET text = :text WHERE id = :id", text="Ah!", id=7)
 
 **What is kept.** A write is stored when its call returns: it survives the death of the process and
-of the machine. A call that raises has written nothing, but for one case: cancelled while it
-commits, it may have written, as a client that hangs up may have been served.
+of the machine. A call that raises has written nothing, but for one case: cancelled or cut off while
+it commits, it may have written, as a client that hangs up may have been served.
 
 **What goes wrong**, by who must act:
 
@@ -30,14 +30,13 @@ and dicts are kept as JSON text, and read back wherever the field's type is one 
 **Portable SQL** has no RETURNING and no ON CONFLICT: say INSERT and catch `Duplicate`. Columns are
 named, never `*`, so that an older release still reads a newer schema. In a schema, write
 `id SERIAL PRIMARY KEY` for ids that are given out by the database and never again, DATETIME(6) for
-points in time, and VARCHAR(n) for keys.
+points in time, VARCHAR(n) for keys, and "double quotes" around a name that is a word of SQL's. Texts
+are compared by their code points. A MySQL's TEXT has room for 64 KB, and it has no infinity.
 """
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import LiteralString
 
 from msgspec import Struct
 
@@ -49,10 +48,14 @@ from ogrom.sources._db import (
     Misuse,
     Outcome,
     Queries,
+    Reads,
+    SchemaChange,
     SourceError,
+    Step,
     Unavailable,
     Value,
 )
+from ogrom.sources._mysql_url import SCHEMES, masked, parse
 from ogrom.sources._sqlite import SqliteDb
 
 __all__ = [
@@ -63,21 +66,17 @@ __all__ = [
     "Misuse",
     "Outcome",
     "Queries",
+    "Reads",
+    "SchemaChange",
     "SourceError",
     "Step",
     "Unavailable",
     "Value",
     "connect",
+    "masked",
     "migrate",
+    "validate",
 ]
-
-
-class Step(Struct, frozen=True):
-    """One change of the schema. Once released, its number and name stay as they are."""
-
-    number: int
-    name: str
-    statements: tuple[LiteralString, ...]
 
 
 class _Applied(Struct, frozen=True):
@@ -89,6 +88,8 @@ async def migrate(db: Db, steps: Sequence[Step]) -> tuple[int, ...]:
     """Bring the schema forward by the steps that it has not had yet; their numbers.
 
     Any number of processes may start with it at once: one works, the others find nothing to do.
+    Whoever is killed in the middle leaves no harm: SQLite undoes what he began, and on MySQL the
+    next one goes on with it.
     Steps which the database has had and we do not know are a newer release's, and are no error:
     during a deployment, and after it is rolled back, the older release has to go on. So steps only
     ever add what it can ignore (a table, a column with a default, an index); what is no longer
@@ -113,30 +114,65 @@ async def migrate(db: Db, steps: Sequence[Step]) -> tuple[int, ...]:
                 )
         for step in missing:
             try:
-                for statement in step.statements:
-                    await tx.execute(statement)
+                await tx.apply(step)
             except SourceError as error:
                 error.add_note(f"This was in step {step.number} of the schema, {step.name!r}.")
                 raise
-            await tx.execute(
-                "INSERT INTO ogrom_schema (number, name, applied) VALUES (:number, :name, :now)",
-                number=step.number,
-                name=step.name,
-                now=datetime.now(UTC),
-            )
     return tuple(step.number for step in missing)
 
 
 @asynccontextmanager
-async def connect(path: str | Path, *, patience: float = 5.0) -> AsyncGenerator[Db, None]:
-    """The SQLite database in the file `path`, which is made if there is none.
+async def connect(where: str | Path, *, patience: float = 5.0) -> AsyncGenerator[Db, None]:
+    """The database at `where`.
 
-    Any number of processes of one machine may share the file. For `patience` seconds a call waits
-    while others write, without holding up the event loop; then it raises `Busy`. Connect in the
-    process that uses it: a connection does not outlive a fork.
+    A path, or `sqlite:///path`, is a file of SQLite's, which is made if there is none; any number
+    of processes of one machine may share it. `mysql://user:password@host:3306/database` is a MySQL
+    or MariaDB: docs/sql.md tells what else its URL may say.
+
+    For `patience` seconds a call waits while others write, or for a free connection, without
+    holding up the event loop; then it raises `Busy`. Connect in the process that uses it: a
+    connection does not outlive a fork.
+
+    Raises:
+        Misuse: the URL cannot be right.
+        Unavailable: there is no such database, or it does not let us in.
     """
-    db = await SqliteDb.open(str(path), patience)
+    if _is_mysql(where):
+        # A service on SQLite need not load the driver.
+        from ogrom.sources._mysql import MysqlDb
+
+        db: SqliteDb | MysqlDb = await MysqlDb.open(str(where), patience)
+    else:
+        db = await SqliteDb.open(_file(where), patience)
     try:
         yield db
     finally:
         await db.close()
+
+
+def validate(where: str | Path) -> None:
+    """See whether `connect` could be right, without connecting.
+
+    Raises:
+        Misuse: it could not; the message says why and shows no password.
+    """
+    if _is_mysql(where):
+        parse(str(where))
+    else:
+        _file(where)
+
+
+def _is_mysql(where: str | Path) -> bool:
+    return str(where).startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
+
+
+def _file(where: str | Path) -> str:
+    scheme, separator, rest = str(where).partition("://")
+    if not separator or isinstance(where, Path):
+        return str(where)
+    if scheme != "sqlite" or not rest.startswith("/") or not rest.strip("/"):
+        raise Misuse(
+            f"{masked(str(where))}: a database is mysql://user:password@host:3306/database,"
+            " sqlite:///path/in/here.db or sqlite:////path/from/the/root.db."
+        )
+    return rest[1:]
