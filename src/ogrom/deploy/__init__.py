@@ -1,5 +1,6 @@
 """Deploying: a commit becomes an artifact, and an artifact becomes what is live, without a pause."""
 
+from ogrom.deploy._config import Config, ConfigError, Local, Rollout, load, parse
 from ogrom.deploy._target import (
     NAMES,
     Answer,
@@ -23,6 +24,8 @@ __all__ = [
     "NAMES",
     "Answer",
     "ArtifactError",
+    "Config",
+    "ConfigError",
     "Counts",
     "DeployError",
     "Environment",
@@ -30,10 +33,14 @@ __all__ = [
     "Instance",
     "Lease",
     "LeaseHeld",
+    "Local",
     "Name",
     "Observation",
     "Release",
+    "Rollout",
     "Target",
     "TargetError",
+    "load",
     "other",
+    "parse",
 ]
