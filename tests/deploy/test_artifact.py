@@ -1,5 +1,6 @@
 """From a commit to an artifact to a process: real repositories, real builds, real starts."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -208,6 +209,87 @@ def test_a_project_that_names_no_backend_says_so(repository):
     commit(repository)
     with pytest.raises(ArtifactError, match=r"names no build-backend. Write"):
         deploy.build(repository)
+
+
+# Dependencies
+
+
+@pytest.fixture
+def leaf(repository, tmp_path, monkeypatch) -> Path:
+    """A locked dependency, in a folder that pip is told to look in, and nowhere else."""
+    place = tmp_path / "leaf"
+    (place / "leaf").mkdir(parents=True)
+    (place / "leaf" / "__init__.py").write_text('KIND = "oolong"\n')
+    (place / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "leaf"\nversion = "2.1"\n'
+    )
+    build = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        str(tmp_path / "shelf"),
+    ]
+    subprocess.run(build, cwd=place, check=True, capture_output=True)
+    [wheel] = (tmp_path / "shelf").glob("*.whl")
+    sha = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (repository / "lock.txt").write_text(f"leaf==2.1 \\\n    --hash=sha256:{sha}\n")
+    page = (repository / "pyproject.toml").read_text()
+    page = page.replace('version = "1.0"', 'version = "1.0"\ndependencies = ["leaf"]')
+    (repository / "pyproject.toml").write_text(page)
+    (repository / "tea" / "__init__.py").write_text("")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "shelf"))
+    commit(repository)
+    return wheel
+
+
+@pytest.mark.slow
+def test_dependencies_are_fetched_once_for_a_lock(repository, leaf):
+    """The next commit needs no network; a cache that was damaged is not believed."""
+    said: list[str] = []
+    release = deploy.build(repository, say=said.append)
+    assert "fetching what lock.txt names (1 packages) …" in said
+    sha = hashlib.sha256(leaf.read_bytes()).hexdigest()
+    with zipfile.ZipFile(release.path) as archive:
+        components = json.loads(archive.read("bom.json"))["components"]
+    assert {"pkg:pypi/tea@1.0", "pkg:pypi/leaf@2.1"} == {each["purl"] for each in components}
+    assert [sha] == [each["hashes"][0]["content"] for each in components if each["name"] == "leaf"]
+
+    shelf = leaf.rename(leaf.with_name("away"))
+    commit(repository, "black")
+    said.clear()
+    deploy.build(repository, say=said.append)
+    assert [] == [line for line in said if "fetching" in line]
+
+    [cached] = (repository / ".ogrom" / "cache").glob("wheels/*/leaf-*.whl")
+    cached.write_bytes(b"rust")
+    shelf.rename(leaf)
+    commit(repository, "white")
+    said.clear()
+    assert "tea white serve --warm" == run(
+        deploy.build(repository, say=said.append), repository / ".ogrom"
+    )
+    assert [] != [line for line in said if "fetching" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["gone", "other bytes"])
+def test_what_is_not_the_locked_file_is_not_taken(repository, leaf, change):
+    """And nothing of it stays in the cache."""
+    if change == "gone":
+        leaf.unlink()
+    else:
+        with zipfile.ZipFile(leaf, "a") as wheel:
+            wheel.writestr("leaf/more.py", "")
+    with pytest.raises(ArtifactError, match=r"What lock.txt names could not be fetched. Look at"):
+        deploy.build(repository)
+    assert [] == list((repository / ".ogrom" / "cache").glob("wheels/*/*.whl"))
+    assert [] == list((repository / ".ogrom" / "cache").glob("wheels/.aside-*"))
 
 
 # Killed, crowded, full

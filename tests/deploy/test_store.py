@@ -1,13 +1,14 @@
 """The store: once for each commit, whole or not at all, checked whenever it is read."""
 
-import multiprocessing
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ogrom.deploy import ArtifactError, Release, Store
+from ogrom.deploy import ArtifactError, Store
 
 ONE = "1" * 40
 TWO = "12" + "0" * 38
@@ -101,27 +102,26 @@ def test_the_newest_is_listed_first_and_what_was_removed_is_not(store, tmp_path)
     assert "tea-1.zip" not in left(tmp_path)
 
 
-def _put(folder: Path, path: Path, barrier, results) -> None:
-    barrier.wait()
-    results.put(Store(folder).put(ONE, path))
-
-
 @pytest.mark.slow
 def test_two_processes_put_the_same_commit_at_once(tmp_path):
     """Both have the same result."""
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(2), context.Queue()
     path = artifact(tmp_path, b"x" * 5_000_000)
+    code = (
+        "import sys; from pathlib import Path; from ogrom.deploy import Store; sys.stdin.read(1);"
+        "print(Store(Path(sys.argv[1])).put(sys.argv[2], Path(sys.argv[3])))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "store"), ONE, str(path)]
     both = [
-        context.Process(target=_put, args=(tmp_path / "store", path, barrier, results))
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     for process in both:
-        process.start()
-    found: list[Release] = [results.get(timeout=60) for _ in both]
-    for process in both:
-        process.join(60)
-    assert found[0] == found[1] == Store(tmp_path / "store").get(ONE)
+        assert process.stdin
+        process.stdin.write("x")
+        process.stdin.flush()
+    told = [process.communicate(timeout=120)[0] for process in both]
+    assert [0, 0] == [process.returncode for process in both]
+    assert f"{Store(tmp_path / 'store').get(ONE)}\n" == told[0] == told[1]
     assert {f"{ONE}.json", "tea-1.zip", "lock"} == left(tmp_path)
 
 
