@@ -27,6 +27,10 @@ check: setup format lint types borders test-fast ## Format, lint, types, import 
 run: setup-run ## Start the shop with its embedded data; HOST=127.0.0.1 PORT=8080
 	@exec $(BIN)/shop serve --host $(HOST) --port $(PORT)
 
+.PHONY: build
+build: setup-run ## Build the shop's artifact from a commit; COMMIT=HEAD
+	@$(BIN)/ogrom build $(COMMIT)
+
 .PHONY: test
 test: setup format-check lint-check types borders test-conformance test-all ## Everything, and change nothing; COVERAGE=percent wanted, empty: not measured
 

@@ -1,5 +1,11 @@
 """Deploying: a commit becomes an artifact, and an artifact becomes what is live, without a pause."""
 
+from ogrom.deploy._artifact import Manifest, Member, build, manifest_of
+from ogrom.deploy._config import Config, ConfigError, Local, Rollout, load, parse
+from ogrom.deploy._files import home
+from ogrom.deploy._launch import Launch, launch
+from ogrom.deploy._source import Commit, resolve, short
+from ogrom.deploy._store import Record, Store
 from ogrom.deploy._target import (
     NAMES,
     Answer,
@@ -23,17 +29,35 @@ __all__ = [
     "NAMES",
     "Answer",
     "ArtifactError",
+    "Commit",
+    "Config",
+    "ConfigError",
     "Counts",
     "DeployError",
     "Environment",
     "Fenced",
     "Instance",
+    "Launch",
     "Lease",
     "LeaseHeld",
+    "Local",
+    "Manifest",
+    "Member",
     "Name",
     "Observation",
+    "Record",
     "Release",
+    "Rollout",
+    "Store",
     "Target",
     "TargetError",
+    "build",
+    "home",
+    "launch",
+    "load",
+    "manifest_of",
     "other",
+    "parse",
+    "resolve",
+    "short",
 ]

@@ -23,7 +23,14 @@ main.add_command(import_catalogue)
 
 @main.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="The port; 0 takes a free one.")
+@click.option(
+    "--port",
+    envvar="PORT",
+    default=8080,
+    show_default=True,
+    show_envvar=True,
+    help="The port; 0 takes a free one.",
+)
 @click.option(
     "--listen",
     "where",
