@@ -12,6 +12,7 @@ from typing import Final, Literal
 import aiohttp
 from msgspec import Struct
 
+from ogrom.deploy._launch import Launch
 from ogrom.deploy._target import Answer, Instance, Name, Release, TargetError
 from ogrom.deploy.local import _logs
 from ogrom.deploy.local._haproxy import server_name
@@ -21,15 +22,6 @@ from ogrom.deploy.local._state import Slot
 READY: Final = "/-/ready"
 _ASK_SECONDS: Final = 3.0
 _EXCERPT: Final = 300
-
-
-class Launch(Struct, frozen=True):
-    """How an instance of a release is started."""
-
-    command: tuple[str, ...]
-    env: Mapping[str, str] = {}
-    """What is added to our own environment."""
-    cwd: Path | None = None
 
 
 class Backoff(Struct, frozen=True):
@@ -176,7 +168,7 @@ class Runner:
             self._launch.command,
             mark=self.place.mark,
             env=env,
-            cwd=self._launch.cwd,
+            cwd=Path(self._launch.cwd),
             log=self.place.log,
         )
         self._slot = Slot(self._process.known, time.time(), self._slot.proven, self._slot.restarts)
