@@ -134,12 +134,12 @@ def _json(value: object, status: int = 200) -> web.Response:
 
 
 @asynccontextmanager
-async def serving(up: Supervisor, socket: Path) -> AsyncGenerator[None]:
+async def answering(up: Supervisor, socket: Path) -> AsyncGenerator[None]:
     """Answer on a socket while the block runs."""
     runner = web.AppRunner(application(up), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
-        socket.unlink(missing_ok=True)
+        _remove(socket)
         before = os.umask(0o177)
         try:
             await web.UnixSite(runner, str(socket)).start()
@@ -148,4 +148,8 @@ async def serving(up: Supervisor, socket: Path) -> AsyncGenerator[None]:
         yield
     finally:
         await runner.cleanup()
-        socket.unlink(missing_ok=True)
+        _remove(socket)
+
+
+def _remove(socket: Path) -> None:
+    socket.unlink(missing_ok=True)

@@ -8,13 +8,12 @@ import os
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from ogrom.deploy._target import NAMES, Counts, Name
-from ogrom.deploy.local._haproxy import FRONTEND, Stat, environment_of, sums
+from ogrom.deploy.local._haproxy import FRONTEND, Stat, sums
 from ogrom.deploy.local._state import Identity
 
 BOUNDS: Final = tuple(round(0.00025 * 2 ** (step / 6), 9) for step in range(109))
@@ -177,7 +176,7 @@ class Tally:
 
 def _clients(found: Mapping[str, Stat]) -> Sum:
     """What clients got: all 5xx of the frontend, and the answers that broke off."""
-    front = found.get(FRONTEND, found.get("FRONTEND", Stat()))
+    front = found.get(FRONTEND, Stat())
     return Sum(front.requests, front.errors)
 
 
@@ -192,6 +191,3 @@ def quantile(buckets: list[int], share: float) -> float | None:
         if seen >= wanted:
             return bound
     return BOUNDS[-1]
-
-
-__all__ = ["BOUNDS", "Ledger", "Sample", "Tally", "environment_of", "quantile"]

@@ -290,7 +290,7 @@ def stats(text: str) -> dict[str, Stat]:
         answered = sum(
             _number(row, f"hrsp_{kind}") for kind in ("2xx", "3xx", "4xx", "5xx", "other")
         )
-        found[name] = Stat(
+        found[row["pxname"] if name == "FRONTEND" else name] = Stat(
             status=row["status"].split(" ")[0],
             in_flight=_number(row, "scur") + _number(row, "qcur"),
             requests=answered + lost,

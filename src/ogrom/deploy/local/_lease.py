@@ -110,7 +110,6 @@ async def lease(
     Raises:
         LeaseHeld: another has it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + wait
     while not isinstance(got := take(folder, holder, seconds), FileLease):
         if time.monotonic() >= until:
@@ -142,6 +141,7 @@ def take(
     folder: Path, holder: str, seconds: float = SECONDS, now: Callable[[], float] = time.time
 ) -> FileLease | Held:
     """The lease, if nobody has it; else what is known of who does."""
+    folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         before = held(folder)
         if before.is_held(now()):

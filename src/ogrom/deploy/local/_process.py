@@ -88,7 +88,7 @@ class Process:
             os.close(self._pidfd)
             self._pidfd = -1
 
-    def signal(self, number: int) -> None:
+    def send(self, number: int) -> None:
         """Send it a signal, if it still runs; its number cannot have gone to another meanwhile."""
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
@@ -99,11 +99,11 @@ class Process:
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.known.pid, signal.SIGKILL)
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
 
     async def end(self, grace: float, first: int = signal.SIGTERM) -> None:
         """Ask it to end, and after `grace` seconds do not ask."""
-        self.signal(first)
+        self.send(first)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self.ended.wait()
@@ -145,7 +145,7 @@ def spawn(
     """
     try:
         with log.open("ab") as out:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # noqa: S603 - the command is what is deployed
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=out if stdout is None else stdout,

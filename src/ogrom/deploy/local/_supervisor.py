@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -42,7 +42,6 @@ from ogrom.deploy.local._state import (
     SLOTS,
     Slot,
     State,
-    Wanted,
     read,
     run_directory,
     with_environment,
@@ -73,8 +72,6 @@ class Settings(Struct, frozen=True):
     """Whether there is such a rollout."""
     rollback: tuple[str, ...] = ()
     """The command that the page's button runs."""
-    history: Path | None = None
-    journal: Path | None = None
 
 
 class Supervisor:
@@ -138,7 +135,7 @@ class Supervisor:
                 await self._end()
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterable[None]:  # type: ignore[misc]
+    def _alone(self) -> Generator[None]:
         with (self.folder / "up.lock").open("a+b") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -391,6 +388,11 @@ class Supervisor:
         )
 
     @property
+    def sockets(self) -> Path:
+        """The directory of the sockets."""
+        return run_directory(self.folder)
+
+    @property
     def series(self) -> Sequence[Sample]:
         """The last ten minutes, a second each."""
         return tuple(self._tally.series)
@@ -564,6 +566,3 @@ async def run_command(command: Sequence[str], folder: Path) -> int:
             start_new_session=True,
         )
     return await process.wait()
-
-
-__all__ = ["Launcher", "Settings", "Supervisor", "Wanted", "run_command"]
