@@ -119,7 +119,8 @@ class Supervisor:
         with self._alone():
             await self._begin()
             tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._every_second())]
-            tasks.append(asyncio.create_task(self._resume()))
+            if self.settings.resume:
+                tasks.append(asyncio.create_task(self._resume()))
             try:
                 async with serve(self):
                     stopped = asyncio.create_task(self.stopping.wait())
@@ -310,7 +311,7 @@ class Supervisor:
     async def _resume(self) -> None:
         """End or undo a rollout that nobody works at any more."""
         failures = 0
-        while self.settings.resume:
+        while True:
             await asyncio.sleep(min(60.0, 2.0 * 2**failures))
             if not self.settings.unfinished() or _lease.held(self.folder).is_held(time.time()):
                 failures = 0
