@@ -177,7 +177,7 @@ class Tally:
 def _clients(found: Mapping[str, Stat]) -> Sum:
     """What clients got: all 5xx of the frontend, and the answers that broke off."""
     front = found.get(FRONTEND, Stat())
-    return Sum(front.requests, front.errors)
+    return Sum(front.requests, front.errors + found.get("BACKEND", Stat()).broken)
 
 
 def quantile(buckets: list[int], share: float) -> float | None:

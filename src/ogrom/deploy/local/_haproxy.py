@@ -109,6 +109,8 @@ global
   maxconn {maxconn}
   tune.bufsize 32768
   tune.maxrewrite 4096
+  # else another HAProxy of the same user would share the port without a word
+  noreuseport
 
 defaults
   mode http
@@ -270,14 +272,16 @@ class Stat(Struct, frozen=True):
     """Requests that it has, waiting ones included."""
     requests: int = 0
     errors: int = 0
+    broken: int = 0
+    """Answers that broke off, whatever their status."""
 
 
 def stats(text: str) -> dict[str, Stat]:
     """What `show stat` says, by the server's name, or `FRONTEND`, or `BACKEND`.
 
-    What was tried again elsewhere counts for nobody. A server's errors are its own 5xx, connections
-    that failed in the end, and answers that were none or broke off. The frontend's are all 5xx that
-    clients got; who broke off is known to the backend alone.
+    A server's errors are its own 5xx, connections that failed in the end, and answers that were none
+    or broke off, even where the request was then answered by another. The frontend's are what clients
+    got: 5xx, whoever said so. How many broke off after their head the backend alone knows.
     """
     rows = csv.DictReader(text.removeprefix("# ").strip().splitlines())
     found: dict[str, Stat] = {}
@@ -295,6 +299,7 @@ def stats(text: str) -> dict[str, Stat]:
             in_flight=_number(row, "scur") + _number(row, "qcur"),
             requests=answered + lost,
             errors=_number(row, "hrsp_5xx") + lost,
+            broken=_number(row, "srv_abrt"),
         )
     return found
 

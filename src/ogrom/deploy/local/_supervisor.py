@@ -93,6 +93,7 @@ class Supervisor:
         self.samples: Final[set[asyncio.Queue[Sample]]] = set()
         self._launcher = launcher
         self._state = State(minimum=settings.minimum, maximum=settings.maximum)
+        self._saved: State | None = None
         self._runners: dict[Name, dict[int, Runner]] = {name: {} for name in NAMES}
         self._launches: dict[Name, Launch | None] = dict.fromkeys(NAMES)
         self._dirty = asyncio.Event()
@@ -242,9 +243,9 @@ class Supervisor:
         for name in NAMES:
             slots = {number: each.slot for number, each in self._runners[name].items()}
             state = with_environment(state, name, msgspec.structs.replace(state[name], slots=slots))
-        if state != self._state or not (self.folder / "state.json").exists():
+        if state != self._saved:
             write(self.folder / "state.json", state)
-            self._state = state
+            self._state = self._saved = state
 
     async def _follow(self) -> None:
         """Note what has changed, and make HAProxy follow it."""
@@ -327,7 +328,7 @@ class Supervisor:
         """How each server is wanted now.
 
         An instance takes part when it is healthy. Where none of its environment is, those that were
-        once take part still: a connection that fails waits for one that is being started again.
+        once take part still: HAProxy's own checks find the first that is well again.
         """
         taking = {name: self._taking(self._runners[name].values()) for name in NAMES}
         shares: dict[Name, int] = {name: self._state[name].share for name in NAMES}
