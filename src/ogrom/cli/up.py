@@ -1,6 +1,7 @@
 """The commands of a local target: up, down, logs, scale."""
 
 import asyncio
+import fcntl
 import re
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from msgspec import DecodeError, json
 
 from ogrom.deploy import NAMES, DeployError, Local, home, launch, load
 from ogrom.deploy.local import LocalTarget, Settings, Supervisor, serve
@@ -56,9 +58,15 @@ def settings_of(name: str, local: Local, where: Path) -> Settings:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether the newest rollout's journal has no end: its last line does not say one."""
+    """Whether the newest rollout's journal has no end: its last line tells none."""
     journals = sorted((folder / "rollouts").glob("*.jsonl"))
-    return bool(journals) and b'"end":' not in journals[-1].read_bytes().rpartition(b'"plan":')[2]
+    if not journals:
+        return False
+    lines = journals[-1].read_bytes().splitlines()
+    try:
+        return not json.decode(lines[-1] if lines else b"", type=dict[str, Any]).get("end")
+    except DecodeError:  # torn: its writer was killed
+        return True
 
 
 def _run(what: Callable[[], Awaitable[Any]]) -> Any:
@@ -108,7 +116,7 @@ def down(target: str | None) -> None:
             await supervisor.run(_nobody)
             return
         until = time.monotonic() + settings.drain_seconds + settings.stop_seconds + 10
-        while time.monotonic() < until and _keeps(settings.folder):
+        while time.monotonic() < until and _keeps(settings.folder):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
         click.echo(f"{settings.name} is down.")
 
@@ -122,8 +130,6 @@ async def _nobody(_: Supervisor) -> Any:
 
 def _keeps(folder: Path) -> bool:
     """Whether an `ogrom up` holds the target."""
-    import fcntl
-
     with (folder / "up.lock").open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -137,7 +143,7 @@ def _keeps(folder: Path) -> bool:
 @click.option("-f", "follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
 @click.option("-n", "lines", default=50, show_default=True, help="How many lines.")
 @_TO
-def logs(name: str | None, follow: bool, lines: int, target: str | None) -> None:  # noqa: FBT001
+def logs(name: str | None, follow: bool, lines: int, target: str | None) -> None:
     """Show what an environment's instances have written; without NAME the live one's."""
     settings, _ = _settings(target)
 

@@ -6,12 +6,12 @@ import signal
 import time
 
 import pytest
-
-from ogrom.deploy import ArtifactError, Fenced, TargetError
-from ogrom.deploy.local._process import marked
 from support.load import Load
 from support.server import free_port
 from support.up import release, running
+
+from ogrom.deploy import ArtifactError, Fenced, TargetError
+from ogrom.deploy.local._process import marked
 
 pytestmark = pytest.mark.slow
 

@@ -78,7 +78,7 @@ class Page:
     async def _now(self) -> bytes:
         settings = self._up.settings
         history = await asyncio.to_thread(_last_lines, settings.folder / "history.jsonl")
-        journals = sorted((settings.folder / "rollouts").glob("*.jsonl"))  # noqa: ASYNC240
+        journals = sorted((settings.folder / "rollouts").glob("*.jsonl"))
         journal = await asyncio.to_thread(_last_lines, journals[-1]) if journals else []
         return json.encode(
             {

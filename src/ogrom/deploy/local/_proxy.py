@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import time
@@ -71,8 +72,6 @@ class Proxy:
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
         file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        import fcntl
-
         with contextlib.suppress(OSError):  # more than a user may have: the kernel's 64 KiB do
             fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return file

@@ -171,6 +171,9 @@ class Supervisor:
         for name in NAMES:
             await self._find(name)
         await self._proxy.begin(self._state.proxy)
+        for name in NAMES:  # some may have been about to end when we were killed
+            if self._state[name].release is not None:
+                await self._resize(name, self._state[name].instances)
         self._changed()
         self._save()
 
@@ -318,9 +321,8 @@ class Supervisor:
                 failures = 0
                 continue
             self.say("A rollout was left half done: " + " ".join(self.settings.resume))
-            failures = (
-                0 if await run_command(self.settings.resume, self.folder) == 0 else failures + 1
-            )
+            await run_command(self.settings.resume, self.folder)
+            failures = failures + 1 if self.settings.unfinished() else 0
 
     # What HAProxy is to do
 
