@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 from msgspec import DecodeError, json
 
-from ogrom.deploy import NAMES, DeployError, Local, home, launch, load
+from ogrom.deploy import NAMES, DeployError, Local, Name, home, launch, load
 from ogrom.deploy.local import LocalTarget, Settings, Supervisor, serve
 
 _TO = click.option("--to", "target", default=None, help="The target. [default: the first]")
@@ -124,7 +124,7 @@ def down(target: str | None) -> None:
 
 
 @asynccontextmanager
-async def _nobody(_: Supervisor) -> Any:
+async def _nobody(_: Supervisor) -> AsyncGenerator[None]:
     yield
 
 
@@ -150,7 +150,8 @@ def logs(name: str | None, follow: bool, lines: int, target: str | None) -> None
     async def main() -> None:
         client = LocalTarget(settings.folder)
         live = (await client.observe()).live
-        which = next((each for each in NAMES if each == name), live.name if live else "blue")
+        default: Name = live.name if live else "blue"
+        which = next((each for each in NAMES if each == name), default)
         seen = {file: file.stat().st_size for file in _files(settings.folder, which)}
         click.echo(await client.tail(which, lines), nl=False)
         while follow:
@@ -164,7 +165,7 @@ def logs(name: str | None, follow: bool, lines: int, target: str | None) -> None
         return
 
 
-def _files(folder: Path, name: str) -> list[Path]:
+def _files(folder: Path, name: Name) -> list[Path]:
     return sorted((folder / "logs").glob(f"{name}-*.log"))
 
 

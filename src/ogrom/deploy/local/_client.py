@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
 from msgspec import json
@@ -49,7 +49,7 @@ class LocalTarget:
 
     async def start(self, name: Name, release: Release, instances: int, *, token: int) -> None:
         """See `Target.start`."""
-        await self._call(control.Start(name, release, instances, token), None, _LONG)
+        await self._call(control.Start(name, release, instances, token), type(None), _LONG)
 
     async def ask(
         self, name: Name, method: str, path: str, fields: Mapping[str, str]
@@ -59,15 +59,15 @@ class LocalTarget:
 
     async def shift(self, shares: Mapping[Name, int], *, token: int) -> None:
         """See `Target.shift`."""
-        await self._call(control.Shift(dict(shares), token), None, _LONG)
+        await self._call(control.Shift(dict(shares), token), type(None), _LONG)
 
     async def stop(self, name: Name, *, token: int) -> None:
         """See `Target.stop`."""
-        await self._call(control.Stop(name, token), None, _LONG)
+        await self._call(control.Stop(name, token), type(None), _LONG)
 
     async def scale(self, minimum: int, maximum: int) -> None:
         """See `Target.scale`."""
-        await self._call(control.Scale(minimum, maximum), None, _LONG)
+        await self._call(control.Scale(minimum, maximum), type(None), _LONG)
 
     async def tail(self, name: Name, lines: int) -> str:
         """See `Target.tail`."""
@@ -75,9 +75,9 @@ class LocalTarget:
 
     async def down(self) -> None:
         """Have `ogrom up` end all, in order; returns when it has begun to."""
-        await self._call(control.Down(), None, 10)
+        await self._call(control.Down(), type(None), 10)
 
-    async def _call(self, call: control.Call, kind: type[_T] | None, seconds: float) -> Any:
+    async def _call(self, call: control.Call, kind: type[_T], seconds: float) -> _T:
         """Ask, and ask again while nobody answers: whatever is asked may be asked twice."""
         socket = run_directory(self._folder) / "control.sock"
         until = time.monotonic() + self._patience
@@ -93,7 +93,7 @@ class LocalTarget:
                 await asyncio.sleep(0.1)
 
 
-async def _post(socket: Path, call: control.Call, kind: Any, seconds: float) -> Any:
+async def _post(socket: Path, call: control.Call, kind: type[_T], seconds: float) -> _T:
     async with aiohttp.ClientSession(
         connector=aiohttp.UnixConnector(str(socket)), timeout=aiohttp.ClientTimeout(total=seconds)
     ) as session:

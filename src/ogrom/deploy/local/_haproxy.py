@@ -194,25 +194,6 @@ def find(environ: Mapping[str, str] = os.environ) -> str:
     )
 
 
-async def check(program: str, file: Path) -> None:
-    """Have HAProxy read its configuration.
-
-    Raises:
-        TargetError: it refuses; the message has its own words.
-    """
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "-c",
-        "-f",
-        str(file),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    if process.returncode:
-        raise TargetError(f"HAProxy refuses {file}:\n{said.decode(errors='replace').strip()}")
-
-
 # The runtime API
 
 

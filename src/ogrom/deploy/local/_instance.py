@@ -175,11 +175,11 @@ class Runner:
         self._changed()
 
     async def _live(self) -> None:
-        while self._state != "stopped":
+        while not self.stopped:
             if self._process is not None:
                 await self._watch(self._process)
                 await self._ended(self._process)
-            if self._state != "stopped":
+            if not self.stopped:
                 await self._again()
 
     async def _watch(self, process: Process) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from ogrom.deploy._target import TargetError
 from ogrom.deploy.local._state import Identity
@@ -158,4 +158,4 @@ def spawn(
         raise TargetError(f"{command[0]} cannot be started: {error.strerror or error}.") from None
     known = identity(child.pid)
     # a process that has ended already is still ours to wait for, so its number is good
-    return Process(known or Identity(child.pid, 0, boot()), cast("subprocess.Popen[bytes]", child))
+    return Process(known or Identity(child.pid, 0, boot()), child)

@@ -276,7 +276,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(1 - time.time() % 1)
             await self._measure()
-            shares = {name: self._state[name].share for name in NAMES}
+            shares: dict[Name, int] = {name: self._state[name].share for name in NAMES}
             sample = self._tally.sample(time.time(), shares, self._flying)
             for queue in self.samples:
                 queue.put_nowait(sample)
