@@ -143,15 +143,14 @@ def _keeps(folder: Path) -> bool:
 @click.option("-f", "follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
 @click.option("-n", "lines", default=50, show_default=True, help="How many lines.")
 @_TO
-def logs(name: str | None, follow: bool, lines: int, target: str | None) -> None:
+def logs(name: Name | None, follow: bool, lines: int, target: str | None) -> None:
     """Show what an environment's instances have written; without NAME the live one's."""
     settings, _ = _settings(target)
 
     async def main() -> None:
         client = LocalTarget(settings.folder)
         live = (await client.observe()).live
-        default: Name = live.name if live else "blue"
-        which = next((each for each in NAMES if each == name), default)
+        which = name or (live.name if live else NAMES[0])
         seen = {file: file.stat().st_size for file in _files(settings.folder, which)}
         click.echo(await client.tail(which, lines), nl=False)
         while follow:

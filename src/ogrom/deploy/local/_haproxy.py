@@ -58,7 +58,7 @@ def weights(shares: Mapping[Name, int], ready: Mapping[Name, int]) -> dict[Name,
     Returns: 0 to 256; an environment with a share has at least 1. The largest is 256, so that a
         share of few percent over many instances is still met as well as whole numbers can.
     """
-    each = {name: shares[name] / max(1, ready[name]) for name in shares}
+    each = {name: shares[name] / max(1, ready[name]) for name in NAMES}
     most = max(each.values(), default=0)
     if not most:
         return dict.fromkeys(shares, 0)
