@@ -49,13 +49,14 @@ def ogrom(repository, *words):
 
 
 def up(repository):
-    return subprocess.Popen(
-        [sys.executable, "-m", "ogrom.cli", "up"],
-        cwd=repository,
-        stdout=(repository / "up.log").open("ab"),
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "OGROM_HOME": str(repository / "home"), "PYTHONUNBUFFERED": "1"},
-    )
+    with (repository / "up.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ogrom.cli", "up"],
+            cwd=repository,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OGROM_HOME": str(repository / "home"), "PYTHONUNBUFFERED": "1"},
+        )
 
 
 def until(holds):

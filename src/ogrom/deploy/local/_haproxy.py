@@ -63,7 +63,7 @@ def weights(shares: Mapping[Name, int], ready: Mapping[Name, int]) -> dict[Name,
     if not most:
         return dict.fromkeys(shares, 0)
     return {
-        name: max(1, round(part * MOST_WEIGHT / most)) if part else 0 for name, part in each.items()
+        name: max(1, round(each[name] * MOST_WEIGHT / most)) if each[name] else 0 for name in NAMES
     }
 
 
