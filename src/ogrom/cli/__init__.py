@@ -4,6 +4,7 @@ import click
 
 from ogrom.cli.build import build
 from ogrom.cli.graph import graph
+from ogrom.cli.up import down, logs, scale, up
 
 __all__ = ["main"]
 
@@ -14,5 +15,5 @@ def main() -> None:
     """An HTTP API in front of your data, declared as values and redeployed under load."""
 
 
-for command in (build, graph):
+for command in (build, graph, up, down, logs, scale):
     main.add_command(command)
