@@ -175,9 +175,10 @@ class Deployer:
 
     def _before(self, observation: Observation) -> Release | None:
         """What a rollback goes to: as the history says; where it says nothing, what is kept."""
-        back = history.before(history.read(self._place.history))
+        entries = history.read(self._place.history)
+        back = history.before(entries)
         live = observation.live
-        if back is None and live is not None:
+        if live is not None and not any(each.result == "live" for each in entries):
             kept = observation.environments[other(live.name)]
             back = kept.release if kept.healthy and not same(kept.release, live.release) else None
         return back
