@@ -34,6 +34,8 @@ def decide(record: Record, observation: Observation, asked: Release | None) -> D
     plan = record.first.plan
     step, at = record.next()
     follows = next((each for each in plan.steps if each.id == at), None)
+    if at == "stuck" and step is not None:
+        return Decision("undo", step.id, "it was stuck on its way back")
     if follows is None:
         return Decision("finish" if at == "live" else "undo", at, "it had all been done")
     if follows.name in GOES_ON:

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -176,7 +176,7 @@ class FakeTarget:
             raise ArtifactError(f"the artifact of {release.commit} is corrupt; build it again")
         if same(environment.release, release):
             return
-        state = "starting" if behaviour.starts else "stopped"
+        state: Literal["starting", "stopped"] = "starting" if behaviour.starts else "stopped"
         self._since[name] = self.seconds
         started = tuple(Instance(each, state, detail="" if behaviour.starts else "exit status 1")
                         for each in range(1, instances + 1))  # fmt: skip
