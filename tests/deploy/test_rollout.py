@@ -326,7 +326,7 @@ def test_a_rollback_never_goes_to_what_was_rolled_back_from(tmp_path):
                 seconds=1,
                 release=to,
                 environment="blue",
-            ),  # fmt: skip
+            ),
         )
     with path.open("a") as file:
         file.write('{"torn')

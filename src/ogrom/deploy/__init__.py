@@ -1,5 +1,7 @@
 """Deploying: a commit becomes an artifact, and an artifact becomes what is live, without a pause."""
 
+from ogrom.deploy._deploying import Deployer, Outcome
+from ogrom.deploy._rollout import ROLLOUT, Plan, Request, Settings
 from ogrom.deploy._target import (
     NAMES,
     Answer,
@@ -21,10 +23,12 @@ from ogrom.deploy._target import (
 
 __all__ = [
     "NAMES",
+    "ROLLOUT",
     "Answer",
     "ArtifactError",
     "Counts",
     "DeployError",
+    "Deployer",
     "Environment",
     "Fenced",
     "Instance",
@@ -32,7 +36,11 @@ __all__ = [
     "LeaseHeld",
     "Name",
     "Observation",
+    "Outcome",
+    "Plan",
     "Release",
+    "Request",
+    "Settings",
     "Target",
     "TargetError",
     "other",
