@@ -235,7 +235,9 @@ def _unroll(
         row = ROLLOUT[name]
         follow = row.again if row.again is not None and weights else row.works
     forward = len(path)
-    path += [(name, None) for name in ROLLOUT if name in GOES_BACK and applies(name)]
+    for back in ROLLOUT:
+        if back in GOES_BACK and applies(back):
+            path.append((back, None))
     steps: list[Step] = []
     for place, (name, share) in enumerate(path):
         if place + 1 < len(path) and place + 1 != forward:
@@ -257,7 +259,7 @@ def _unroll(
     return tuple(steps)
 
 
-def _applying(name: StepName | End, applies: Callable[[StepName], bool]) -> StepName | End:
+def _applying(name: str, applies: Callable[[StepName], bool]) -> str:
     """A step that does not apply is as one that worked."""
     while name not in ENDS and not applies(cast("StepName", name)):
         name = ROLLOUT[cast("StepName", name)].works

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -132,7 +132,7 @@ async def _coroutine(act: Act, run: Run, step: Step) -> str:
 
 
 @contextlib.contextmanager
-def _unless_full(*, ignore: bool) -> Iterator[None]:
+def _unless_full(*, ignore: bool) -> Generator[None, None, None]:
     try:
         yield
     except OSError as problem:

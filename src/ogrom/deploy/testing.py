@@ -6,7 +6,7 @@ Deployer(target, home, Settings(), clock=target.clock)
 
 import random
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -129,7 +129,7 @@ class FakeTarget:
         return replace(environment, counts=counts)
 
     @asynccontextmanager
-    async def lease(self, holder: str, *, wait: float = 0) -> AsyncIterator[FakeLease]:
+    async def lease(self, holder: str, *, wait: float = 0) -> AsyncGenerator[FakeLease, None]:
         """Be the only deployer."""
         until = self.seconds + wait
         while self._held is not None and self.seconds < until:
