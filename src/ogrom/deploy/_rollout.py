@@ -235,9 +235,7 @@ def _unroll(
         row = ROLLOUT[name]
         follow = row.again if row.again is not None and weights else row.works
     forward = len(path)
-    for back in ROLLOUT:
-        if back in GOES_BACK and applies(back):
-            path.append((back, None))
+    path.extend((back, None) for back in ROLLOUT if back in GOES_BACK and applies(back))
     steps: list[Step] = []
     for place, (name, share) in enumerate(path):
         if place + 1 < len(path) and place + 1 != forward:
