@@ -2,8 +2,10 @@
 
 from ogrom.deploy._artifact import Manifest, Member, build, manifest_of
 from ogrom.deploy._config import Config, ConfigError, Local, Rollout, load, parse
+from ogrom.deploy._deploying import Deployer, Outcome
 from ogrom.deploy._files import home
 from ogrom.deploy._launch import Launch, launch
+from ogrom.deploy._rollout import ROLLOUT, Plan, Request, Settings
 from ogrom.deploy._source import Commit, resolve, short
 from ogrom.deploy._store import Record, Store
 from ogrom.deploy._target import (
@@ -27,6 +29,7 @@ from ogrom.deploy._target import (
 
 __all__ = [
     "NAMES",
+    "ROLLOUT",
     "Answer",
     "ArtifactError",
     "Commit",
@@ -34,6 +37,7 @@ __all__ = [
     "ConfigError",
     "Counts",
     "DeployError",
+    "Deployer",
     "Environment",
     "Fenced",
     "Instance",
@@ -45,9 +49,13 @@ __all__ = [
     "Member",
     "Name",
     "Observation",
+    "Outcome",
+    "Plan",
     "Record",
     "Release",
+    "Request",
     "Rollout",
+    "Settings",
     "Store",
     "Target",
     "TargetError",
