@@ -169,13 +169,19 @@ QUESTIONS: Sequence[Question] = (
         "9110, 9.3.7",
         lambda server: "GET" in server.ask(f"OPTIONS {PRODUCT}").field("allow"),
     ),
-    Question("DELETE where it is not offered: 405", "9110, 15.5.6", _status(f"DELETE {PRODUCT}", want=405)),
+    Question(
+        "DELETE where it is not offered: 405",
+        "9110, 15.5.6",
+        _status(f"DELETE {PRODUCT}", want=405),
+    ),
     Question(
         "405 names what is allowed",
         "9110, 10.2.1",
         lambda server: "GET" in server.ask(f"DELETE {PRODUCT}").field("allow"),
     ),
-    Question("a method that nobody knows: 501", "9110, 15.6.2", _status(f"BREW {PRODUCT}", want=501)),
+    Question(
+        "a method that nobody knows: 501", "9110, 15.6.2", _status(f"BREW {PRODUCT}", want=501)
+    ),
     Question(
         "a media type that is not offered: 406",
         "9110, 12.5.1",
@@ -202,7 +208,11 @@ QUESTIONS: Sequence[Question] = (
         _status(f"POST {COMMENTS}", JSON, content=b'{"text":"nice"}', want=422),
     ),
     Question("201 says where it is", "9110, 15.3.2", _created),
-    Question("If-None-Match, the tag: 304", "9110, 13.1.2", _with_tag("GET", "If-None-Match: TAG", want=304)),
+    Question(
+        "If-None-Match, the tag: 304",
+        "9110, 13.1.2",
+        _with_tag("GET", "If-None-Match: TAG", want=304),
+    ),
     Question(
         "If-None-Match, a list of tags: 304",
         "9110, 13.1.2",
@@ -219,10 +229,14 @@ QUESTIONS: Sequence[Question] = (
         _status(f"GET {PRODUCT}", "If-None-Match: *", want=304),
     ),
     Question(
-        "HEAD with If-None-Match: 304", "9110, 13.1.2", _with_tag("HEAD", "If-None-Match: TAG", want=304)
+        "HEAD with If-None-Match: 304",
+        "9110, 13.1.2",
+        _with_tag("HEAD", "If-None-Match: TAG", want=304),
     ),
     Question(
-        "If-Match, another tag: 412", "9110, 13.1.1", _status(f"GET {PRODUCT}", 'If-Match: "x"', want=412)
+        "If-Match, another tag: 412",
+        "9110, 13.1.1",
+        _status(f"GET {PRODUCT}", 'If-Match: "x"', want=412),
     ),
     Question(
         "If-Modified-Since where nothing has a date: ignored",
@@ -234,7 +248,9 @@ QUESTIONS: Sequence[Question] = (
         "9110, 12.5.5",
         lambda server: bool(server.ask(f"GET {PRODUCT}", "Accept: application/json").field("vary")),
     ),
-    Question("Date", "9110, 6.6.1", lambda server: bool(server.ask(f"GET {PRODUCT}").field("date"))),
+    Question(
+        "Date", "9110, 6.6.1", lambda server: bool(server.ask(f"GET {PRODUCT}").field("date"))
+    ),
     Question("404 in the API's own media type", "9457", _missing),
     Question("content in chunks", "9112, 7.1", _chunked),
     Question("Expect: 100-continue", "9110, 10.1.1", _expects),
@@ -247,7 +263,9 @@ QUESTIONS: Sequence[Question] = (
     Question(
         "no Host: 400",
         "9112, 3.2",
-        lambda server: _statuses(server, f"GET {PRODUCT} HTTP/1.1\r\n\r\n".encode(), replies=1) == [400],
+        lambda server: (
+            _statuses(server, f"GET {PRODUCT} HTTP/1.1\r\n\r\n".encode(), replies=1) == [400]
+        ),
     ),
     Question("Content-Length with Transfer-Encoding: 400", "9112, 6.1", _both_lengths),
     Question("alive after all of it", "", _status(f"GET {PRODUCT}", want=200)),
@@ -285,13 +303,26 @@ def _none_match_first(server: Server) -> bool:
 
 def _problem(server: Server) -> bool:
     reply = server.ask(f"POST {COMMENTS}", JSON, content=b'{"text":"nice"}')
-    return reply.field("content-type").startswith("application/problem+json") and b"stars" in reply.content
+    return (
+        reply.field("content-type").startswith("application/problem+json")
+        and b"stars" in reply.content
+    )
 
 
 FURTHER: Sequence[Question] = (
-    Question("compressed where asked for, with Vary, and only there", "9110, 8.4", _differs_by_coding),
-    Question("content that will not be read is not asked for (415, no 100)", "9110, 10.1.1", _refused_unread),
-    Question("If-None-Match before If-Modified-Since; a comma inside a tag", "9110, 13.1.3", _none_match_first),
+    Question(
+        "compressed where asked for, with Vary, and only there", "9110, 8.4", _differs_by_coding
+    ),
+    Question(
+        "content that will not be read is not asked for (415, no 100)",
+        "9110, 10.1.1",
+        _refused_unread,
+    ),
+    Question(
+        "If-None-Match before If-Modified-Since; a comma inside a tag",
+        "9110, 13.1.3",
+        _none_match_first,
+    ),
     Question(
         "If-Match is compared strongly: a weak tag never matches",
         "9110, 13.1.1",
@@ -306,9 +337,11 @@ FURTHER: Sequence[Question] = (
     Question(
         "another serialization where it is preferred",
         "9110, 12.5.1",
-        lambda server: "msgpack"
-        in server.ask(f"GET {PRODUCT}", "Accept: application/json;q=0.5, application/msgpack").field(
-            "content-type"
+        lambda server: (
+            "msgpack"
+            in server.ask(
+                f"GET {PRODUCT}", "Accept: application/json;q=0.5, application/msgpack"
+            ).field("content-type")
         ),
     ),
     Question(
@@ -319,14 +352,19 @@ FURTHER: Sequence[Question] = (
     Question(
         "415 says which types are read (Accept)",
         "9110, 15.5.16",
-        lambda server: "json"
-        in server.ask(f"POST {COMMENTS}", "Content-Type: image/png", content=GOOD).field("accept"),
+        lambda server: (
+            "json"
+            in server.ask(f"POST {COMMENTS}", "Content-Type: image/png", content=GOOD).field(
+                "accept"
+            )
+        ),
     ),
     Question(
         "a slash too many: 404, which says where it is",
         "",
         lambda server: (
-            (reply := server.ask(f"GET {PRODUCT}/")).status == 404 and PRODUCT.encode() in reply.content
+            (reply := server.ask(f"GET {PRODUCT}/")).status == 404
+            and PRODUCT.encode() in reply.content
         ),
     ),
 )

@@ -72,8 +72,9 @@ CASES = {
     "search": ("/products?q=rot", ""),
     "POST": (
         f"{PRODUCT}/comments",
-        "wrk.method = 'POST'; wrk.body = '{\"text\":\"nice\",\"stars\":3}'; "
-        "wrk.headers['Content-Type'] = 'application/json'",
+        """wrk.method = "POST"; wrk.body = '{"text":"nice","stars":3}'
+        wrk.headers["Content-Type"] = "application/json"
+        """,
     ),
 }
 
@@ -157,7 +158,9 @@ def _wait(process: subprocess.Popen[bytes], port: int, peer: Peer) -> None:
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.01)
-    raise SystemExit(f"{peer.name} did not start: run it by hand, python bench/peers/{peer.file} 9000")
+    raise SystemExit(
+        f"{peer.name} did not start: run it by hand, python bench/peers/{peer.file} 9000"
+    )
 
 
 def load(port: int, case: str, *, seconds: int = SECONDS, rate: float | None = None) -> Load:
@@ -259,7 +262,8 @@ def main() -> None:
             print(f"round {number + 1} of {ROUNDS}: {peer.name}", file=sys.stderr, flush=True)
             measure(peer, figures[peer.name])
     medians = {
-        name: {key: median(values) for key, values in each.items()} for name, each in figures.items()
+        name: {key: median(values) for key, values in each.items()}
+        for name, each in figures.items()
     }
     show(medians, right)
 

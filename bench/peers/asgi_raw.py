@@ -53,4 +53,6 @@ async def app(scope, receive, send):
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=port(), log_level="error", access_log=False, loop="uvloop", http="httptools")
+    uvicorn.run(
+        app, port=port(), log_level="error", access_log=False, loop="uvloop", http="httptools"
+    )
