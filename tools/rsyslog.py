@@ -128,7 +128,9 @@ def _free_port() -> int:
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("what", choices=["start", "stop"])
     parser.add_argument("--folder", type=Path, default=DEFAULT)
     parser.add_argument("--port", type=int, default=0)
