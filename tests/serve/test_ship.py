@@ -71,7 +71,11 @@ def test_no_line_is_lost_while_the_receiver_comes_and_goes(receiver, tmp_path):
         process.kill()
     told: list[str] = []
     ship = Shipper(
-        "127.0.0.1", receiver.port, tmp_path / "spool", resend=2, tell=lambda _, text: told.append(text)
+        "127.0.0.1",
+        receiver.port,
+        tmp_path / "spool",
+        resend=2,
+        tell=lambda _, text: told.append(text),
     ).start()
     try:
         for number in range(15_000):

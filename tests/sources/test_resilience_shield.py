@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from ogrom import deadline
 from ogrom.sources.resilience import (
-    Breaker, Bulkhead, Busy, Cache, Circuit, CircuitOpen, Misuse, Pass, Retry, Shield, TimedOut,
+    Breaker,
+    Bulkhead,
+    Busy,
+    Cache,
+    Circuit,
+    CircuitOpen,
+    Misuse,
+    Pass,
+    Retry,
+    Shield,
+    TimedOut,
     Unavailable,
 )  # fmt: skip
 from ogrom.sources.testing import Clock, Script
