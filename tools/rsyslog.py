@@ -90,12 +90,13 @@ class Rsyslog:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "rsyslog.conf"
         config.write_text(CONFIG.format(folder=self.folder, port=self.port))
-        self._process = subprocess.Popen(
-            [program, "-n", "-f", str(config), "-i", str(self.pid_file)],
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "rsyslog.err").open("ab"),
-            start_new_session=True,
-        )
+        with (self.folder / "rsyslog.err").open("ab") as errors:
+            self._process = subprocess.Popen(
+                [program, "-n", "-f", str(config), "-i", str(self.pid_file)],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
         end = time.monotonic() + wait
         while time.monotonic() < end and self._process.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
