@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -119,3 +120,26 @@ def test_every_line_gets_an_id_of_its_own():
     """Also where several come at once."""
     lines = EventIds()(b'{"a":1}\n{"a":2}\n').splitlines()
     assert 2 == len({json.loads(line)["event.id"] for line in lines})
+
+
+def test_what_was_sent_and_not_read_is_sent_again(tmp_path):
+    """The first connection is taken, never read, and reset; the second gets all of it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        ship = Shipper("127.0.0.1", server.getsockname()[1], tmp_path, resend=5).start()
+        wanted = [b'{"event.id":"%d"}\n' % number for number in range(500)]
+        for line in wanted:
+            ship.put(line)
+        first, _ = server.accept()
+        with first:
+            end = time.monotonic() + 30
+            while ship.spooled < sum(map(len, wanted)) and time.monotonic() < end:
+                time.sleep(0.01)
+            first.settimeout(30)
+            assert first.recv(1, socket.MSG_PEEK)
+        second, _ = server.accept()
+        with second, second.makefile("rb") as lines:
+            second.settimeout(30)
+            assert wanted == [lines.readline() for _ in wanted]
+        ship.close()
+    assert ship.resent > 0
