@@ -28,7 +28,16 @@ from ogrom.http._graph import ACTIONS, DECISIONS, HANDLERS, START, to_dot
 from ogrom.http._media import CSV, FORM, JSON, MERGE_PATCH, MSGPACK, Media
 from ogrom.http._message import Context, Request, Response, Step
 from ogrom.http._negotiate import MediaType
-from ogrom.http._outcome import Accepted, Answer, Created, NoContent, Outcome, SeeOther, Updated
+from ogrom.http._outcome import (
+    Accepted,
+    Answer,
+    Created,
+    NoContent,
+    Outcome,
+    SeeOther,
+    Updated,
+    aged,
+)
 from ogrom.http._problem import Problem, problem
 from ogrom.http._resource import Resource
 from ogrom.http._routing import LinkError, Match, Route, Router, RoutesError
@@ -83,6 +92,7 @@ __all__ = [
     "Unauthorized",
     "UnprocessableContent",
     "Updated",
+    "aged",
     "problem",
     "problem_response",
     "to_dot",

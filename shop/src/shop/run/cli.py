@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ogrom.serve import ListenError, serve
+from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
 from shop.run.settings import Settings, SettingsError
 from shop.run.wiring import application
@@ -19,6 +20,7 @@ def main() -> None:
 
 
 main.add_command(import_catalogue)
+main.add_command(identity)
 
 
 @main.command("serve")
