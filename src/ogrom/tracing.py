@@ -87,7 +87,11 @@ def _read(parent: str | None) -> tuple[str, str, str] | None:
     if match is None:
         return None
     version, trace_id, span_id, flags, more = match.groups()
-    if version == "ff" or (version == "00" and more) or not (int(trace_id, 16) and int(span_id, 16)):
+    if (
+        version == "ff"
+        or (version == "00" and more)
+        or not (int(trace_id, 16) and int(span_id, 16))
+    ):
         return None
     return trace_id, span_id, flags if version == "00" else f"{int(flags, 16) & 1:02x}"
 
@@ -116,7 +120,9 @@ class Span:
         told = self._span.get_span_context()
         if not told.is_valid:  # the API is there, and nobody listens
             return fields()
-        sent = {"traceparent": f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"}
+        sent = {
+            "traceparent": f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"
+        }
         if state := told.trace_state.to_header():
             sent["tracestate"] = state
         return sent

@@ -1,7 +1,8 @@
 """Full-text search: one query model for every engine, and the engine that needs no server."""
 
 from ogrom.sources._analysis import Analysis, Lexicon, collation, learn, tokens
-from ogrom.sources._generations import Busy, Draft
+from ogrom.sources._errors import Busy
+from ogrom.sources._generations import Draft
 from ogrom.sources._query import Document, Found, Index, Range, Schema, Search
 from ogrom.sources._tantivy import TantivyIndex
 
