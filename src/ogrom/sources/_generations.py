@@ -244,6 +244,12 @@ class Draft:
         for number, clues in self._db.execute("SELECT number, clues FROM document ORDER BY number"):
             yield Numbered(number, _DECODE.decode(clues))
 
+    def whole(self) -> Iterator[tuple[int, Document, bytes]]:
+        """All documents with their numbers, and beside each its body."""
+        asked = "SELECT number, clues, body FROM document ORDER BY number"
+        for number, clues, body in self._db.execute(asked):
+            yield number, _DECODE.decode(clues), body
+
     def count(self) -> int:
         """How many documents there are, numbered as they must be by now."""
         [(count,)] = self._db.execute("SELECT count(*) FROM document")
