@@ -49,7 +49,11 @@ def jars() -> Path:
     aside = CACHE / f"{found[1]}.{os.getpid()}"
     command = ["mvn", "-q", "-B", "-f", str(POM), PLUGIN, f"-DoutputDirectory={aside}"]
     fetched = subprocess.run(
-        [*command, "-DincludeScope=runtime"], capture_output=True, text=True, timeout=540
+        [*command, "-DincludeScope=runtime"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=540,
     )
     if fetched.returncode:
         shutil.rmtree(aside, ignore_errors=True)
@@ -73,7 +77,7 @@ def _programs() -> None:
     update = [*install[: install.index("apt-get") + 1], "update", "-q"]
     for command in (update, install):
         try:
-            done = subprocess.run(command, capture_output=True, text=True)
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
         except FileNotFoundError:
             done = None
         if done is None or done.returncode:
@@ -86,6 +90,7 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._state = folder / "node.json"
+        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def state(self) -> tuple[int, str] | None:
@@ -121,6 +126,7 @@ class Node:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        self._child = process
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and process.poll() is None:
             # Where the port was taken in the meantime the runner goes on to the next.
@@ -144,19 +150,17 @@ class Node:
         os.kill(running[0], signal.SIGCONT)
         os.kill(running[0], signal.SIGTERM)
         for _ in range(200):
-            if not Path(f"/proc/{running[0]}").exists() or _over(running[0]):
+            if self._over(running[0]):
                 return
             time.sleep(0.05)
         os.kill(running[0], signal.SIGKILL)
+        if self._child is not None:
+            self._child.wait()
 
-
-def _over(pid: int) -> bool:
-    """Whether it has ended, and only its parent has not asked how."""
-    try:
-        done, _ = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return bool(done)
+    def _over(self, pid: int) -> bool:
+        if self._child is not None and self._child.pid == pid:
+            return self._child.poll() is not None
+        return not Path(f"/proc/{pid}").exists()
 
 
 def _free_port() -> int:

@@ -211,7 +211,7 @@ async def test_nobody_there() -> None:
 
 async def test_what_the_engine_refuses(engine: Engine) -> None:
     """Is told with its own reason."""
-    with pytest.raises(Misuse, match="answers 400, .*no_such_query"):
+    with pytest.raises(Misuse, match=r"answers 400, .*no_such_query"):
         await engine.ask(dict[str, Any], "POST", "_search", {"query": {"no_such_query": {}}})
 
 

@@ -5,6 +5,7 @@ table, `DIALECTS`; which row holds is found out by `GET /`.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -267,10 +268,13 @@ async def connect(
         patience: how many seconds a question may take; a request's deadline may be sooner.
     """
     where = address(url) if isinstance(url, str) else url
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    if where.user:
+        named = b64encode(f"{where.user}:{where.secret}".encode()).decode()
+        headers["Authorization"] = f"Basic {named}"
     async with aiohttp.ClientSession(
-        auth=aiohttp.BasicAuth(where.user, where.secret) if where.user else None,
         connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        headers=headers,
     ) as session:
         yield Engine(where, session, patience)
