@@ -210,6 +210,8 @@ def mapping(schema: Schema) -> Json:
             "number_of_shards": 1,
             "auto_expand_replicas": "0-1",
             "refresh_interval": "-1",
+            # A word of several terms is as long as they are, as the embedded engine has it.
+            "similarity": {"default": {"type": "BM25", "discount_overlaps": False}},
             "analysis": {
                 "filter": {
                     "apart": {

@@ -25,7 +25,7 @@ from ogrom.sources._analysis import Analysis
 from ogrom.sources._asking import Answer, Json, Kept, entry, levels, mapping, page
 from ogrom.sources._building import LAYOUT, RANK, About, Progress, placed, taught, unseen, version
 from ogrom.sources._engine import Engine, Gone
-from ogrom.sources._errors import Busy, Misuse, Unavailable
+from ogrom.sources._errors import Busy, Misuse, TimedOut, Unavailable
 from ogrom.sources._generations import Draft, number
 from ogrom.sources._matching import COUNTED, Question, enough, sound, understand
 from ogrom.sources._query import Document, Found, Schema, Search
@@ -116,7 +116,10 @@ class ElasticIndex:
                 break
             try:
                 return await self._search(live, query)
-            except Gone:
+            except TimedOut:
+                raise
+            except (Gone, Unavailable):
+                # An index that is removed at this moment may also say that its shards have failed.
                 if last:
                     raise
         return Found((), 0, dict.fromkeys(query.facets, ()))
@@ -376,7 +379,9 @@ class ElasticIndex:
         actions.append({"add": {"index": name, "alias": self._alias, "is_write_index": True}})
         try:
             await self._do("POST", "_aliases", {"actions": actions})
-        except Misuse as error:
+        except (Misuse, Unavailable) as error:
+            if isinstance(error, Unavailable) and "more than one write index" not in str(error):
+                raise
             raise Busy(f"Another process has published a catalogue meanwhile: {error}") from error
 
     async def _drop(self, name: str) -> None:

@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -198,7 +199,8 @@ class Engine:
                 async with self._session.request(
                     method,
                     url,
-                    data=content,
+                    # Wrapped, a large one is sent in pieces: the event loop goes on meanwhile.
+                    data=BytesIO(content) if content and len(content) > 1 << 20 else content,
                     params=parameters,
                     headers={"Content-Type": kind},
                     timeout=aiohttp.ClientTimeout(total=seconds),
