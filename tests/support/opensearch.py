@@ -6,7 +6,8 @@ from pathlib import Path
 _SPEC = importlib.util.spec_from_file_location(
     "ogrom_opensearch", Path(__file__).parents[2] / "tools" / "opensearch.py"
 )
-assert _SPEC and _SPEC.loader
+assert _SPEC
+assert _SPEC.loader
 _TOOL = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(_TOOL)
 

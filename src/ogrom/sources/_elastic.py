@@ -215,9 +215,12 @@ class ElasticIndex:
         return needed
 
     async def _ask(self, name: str, asked: Json) -> Answer:
-        path = f"{name}/_search" if name else "/_search"
-        more = {} if not name else {"allow_partial_search_results": "false"}
-        return await self._engine.ask(Answer, "POST", path.lstrip("/"), asked, **more)
+        # A point in time names its index itself, and takes no word on parts that fail.
+        if not name:
+            return await self._engine.ask(Answer, "POST", "_search", asked)
+        return await self._engine.ask(
+            Answer, "POST", f"{name}/_search", asked, allow_partial_search_results="false"
+        )
 
     # -- which generation is live
 
