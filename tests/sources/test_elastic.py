@@ -204,7 +204,7 @@ async def test_frozen_and_stopped_and_back(
 async def test_nobody_there() -> None:
     """Is told with the address and without the secret."""
     async with connect("http://me:hush@127.0.0.1:9/shop") as engine:
-        with pytest.raises(Unavailable, match="127.0.0.1:9 cannot be reached") as caught:
+        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 cannot be reached") as caught:
             await ElasticIndex(engine, "de", SCHEMA).search(Search())
         assert "hush" not in str(caught.value) + repr(engine.where)
 

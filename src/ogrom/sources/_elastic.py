@@ -56,11 +56,6 @@ class _Generation(Struct, frozen=True):
     analysis: Any
 
 
-class _Got(Struct, frozen=True):
-    source: Kept = msgspec.field(default_factory=Kept, name="_source")
-    found: bool = False
-
-
 class _GotAbout(Struct, frozen=True):
     source: About = msgspec.field(name="_source")
 
