@@ -120,7 +120,7 @@ class Response(Struct, frozen=True, kw_only=True):
             ValueError: a field cannot be sent; see `write_fields`.
         """
         headers = self.headers
-        return headers.block if type(headers) is Head else write_fields(headers)
+        return headers.block if isinstance(headers, Head) else write_fields(headers)
 
 
 class Step(Struct, frozen=True):
@@ -131,26 +131,21 @@ class Step(Struct, frozen=True):
     why: str = ""
 
 
-class Context:
+class Context(Struct, eq=False):
     """What is known of a request while it is answered; what a resource's functions are given.
 
     The engine adds to it as the walk goes on: the query is there after `query_valid`, the principal
     after `authorized`, the body after `content_valid`. Nobody else writes to it.
     """
 
-    __slots__ = ("_body", "_match", "_principal", "_query", "_router", "language", "request")
-
-    def __init__(
-        self, request: Request, match: Match[Any] | None = None, router: Router[Any] | None = None
-    ) -> None:
-        self.request: Final = request
-        self.language: str | None = None
-        """The language of the answer, where the resource offers any."""
-        self._match = match
-        self._router = router
-        self._query: object = None
-        self._body: object = None
-        self._principal: object = None
+    request: Request
+    _match: Match[Any] | None = None
+    _router: Router[Any] | None = None
+    language: str | None = None
+    """The language of the answer, where the resource offers any."""
+    _query: object = None
+    _body: object = None
+    _principal: object = None
 
     @property
     def method(self) -> str:
