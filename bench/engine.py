@@ -15,7 +15,18 @@ import msgspec
 from _bench import report
 from msgspec import Struct
 
-from ogrom.http import Answer, Context, Cors, Created, Head, Outcome, Request, Resource, Response, Service
+from ogrom.http import (
+    Answer,
+    Context,
+    Cors,
+    Created,
+    Head,
+    Outcome,
+    Request,
+    Resource,
+    Response,
+    Service,
+)
 
 ROUNDS = 41
 CALLS = 2_000
@@ -71,7 +82,10 @@ def service() -> Service:
             }
             for product in FIRST
         ]
-        return Answer({"items": items, "total": len(SHELF)}, {"Link": '</v1/de-DE/products?page=2>; rel="next"'})
+        return Answer(
+            {"items": items, "total": len(SHELF)},
+            {"Link": '</v1/de-DE/products?page=2>; rel="next"'},
+        )
 
     async def post(ctx: Context, _: None) -> Outcome:
         draft = ctx.body(Draft)
@@ -120,9 +134,7 @@ async def by_hand(request: Request) -> Response:
             return Response(status=404)
         tag = f'"{product.revision}"'
         if headers.get("if-none-match") == tag:
-            head = (
-                f"Cache-Control: public, no-cache\r\nETag: {tag}\r\nVary: Accept, Accept-Encoding\r\n"
-            )
+            head = f"Cache-Control: public, no-cache\r\nETag: {tag}\r\nVary: Accept, Accept-Encoding\r\n"
             return Response(status=304, headers=Head(head.encode()), route="product")
         content = encode(
             {
@@ -206,7 +218,11 @@ def microseconds(answers: Answers, request: Request) -> float:
 def main() -> None:
     """Checks that all answer alike, then measures them in turns."""
     shop = service()
-    ways: dict[str, Answers] = {"by hand": by_hand, "specialised": shop.respond, "plain walk": shop.walk}
+    ways: dict[str, Answers] = {
+        "by hand": by_hand,
+        "specialised": shop.respond,
+        "plain walk": shop.walk,
+    }
     asked = requests()
     for name, request in asked.items():
         answers = [once(way, request) for way in ways.values()]
