@@ -179,7 +179,7 @@ async def settle(walk: Walk, value: object, status: int) -> object:
             errors=refusal.errors if refusal else (),
             request_id=walk.request.id,
         )
-    return cast("object", value)
+    return value
 
 
 def _write(walk: Walk, value: object, status: int, fields: Fields) -> bytes:

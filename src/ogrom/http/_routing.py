@@ -261,13 +261,13 @@ class Router(Generic[T]):
             LinkError: no route, or more than one, has this name; a parameter is missing,
                 unknown, of the wrong type, or would not be read back as it was given.
         """
-        if near.__class__ is Match:
-            here = near.route
-            key = (here.pattern, name)
+        if isinstance(near, Match):
+            here: Route[T] | None = near.route
+            key = (near.route.pattern, name)
             if key in self._links:
                 link = self._links[key]
             else:
-                link = self._links[key] = self._link(here, name)
+                link = self._links[key] = self._link(near.route, name)
             if link is not None and (path := link.write(params, near.params)) is not None:
                 return path
         else:
@@ -377,9 +377,9 @@ class _Link:
                 value = present[name]
             else:
                 return None
-            if value.__class__ is not str or not _is_plain(value):
+            if not isinstance(value, str) or not _is_plain(value):
                 return None
-            values.append(cast("str", value))
+            values.append(value)
         return self.form % tuple(values) if given == len(params) else None
 
 
