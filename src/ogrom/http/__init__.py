@@ -26,7 +26,7 @@ from ogrom.http._errors import (
 )
 from ogrom.http._graph import ACTIONS, DECISIONS, HANDLERS, START, to_dot
 from ogrom.http._media import CSV, FORM, JSON, MERGE_PATCH, MSGPACK, Media
-from ogrom.http._message import Context, Request, Response, Step
+from ogrom.http._message import Context, Head, Request, Response, Step
 from ogrom.http._negotiate import MediaType
 from ogrom.http._outcome import (
     Accepted,
@@ -65,6 +65,7 @@ __all__ = [
     "FieldError",
     "Forbidden",
     "Gone",
+    "Head",
     "LinkError",
     "Match",
     "Media",
