@@ -1,6 +1,6 @@
 """Ogrom beside its peers over HTTP: what a request costs, how fast it is answered, and how rightly.
 
-Run it as `make bench-http`; ROUNDS=, SECONDS= (of each measurement) and PEERS= (comma-separated) make
+Run it as `make bench-servers`; ROUNDS=, SECONDS= (of each measurement) and PEERS= (comma-separated) make
 it shorter. Every server has one worker on one processor, wrk the other one; in each round the
 servers take turns, so that a busy machine slows all of them. What is reported is the median of the
 rounds. CPU time is the server's own, all its threads and processes, as the kernel counts it.
@@ -295,7 +295,7 @@ def show(
     flat = {
         f"{name}: {key}": value for name, each in medians.items() for key, value in each.items()
     }
-    report("http", "Servers and frameworks, one worker each", columns, rows, flat)
+    report("servers", "Servers and frameworks, one worker each", columns, rows, flat)
     ours = medians[OGROM]
     for name, each in medians.items():
         if name != OGROM:
