@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple
 
 PRODUCT = "/products/g000007"
@@ -86,7 +87,8 @@ def parse(heard: bytes, *, heads: bool = False) -> Iterator[Reply]:
         heard = rest[length:]
 
 
-class Question(NamedTuple):
+@dataclass(frozen=True)
+class Question:
     """One question, and whether the answer is right."""
 
     text: str

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -125,7 +125,7 @@ class Running:
 
 
 @contextmanager
-def running(peer: Peer) -> Iterator[Running]:
+def running(peer: Peer) -> Generator[Running]:
     """The peer on a free port, from its first answer on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
