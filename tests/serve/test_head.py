@@ -1,5 +1,7 @@
 """Heads and chunks by RFC 9112: what is taken, and what is refused with which status."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,10 +90,8 @@ def test_which_connections_are_kept(keeps, head):
 def test_no_bytes_do_more_than_be_refused(data):
     """Whatever comes."""
     for head in (data, b"GET / HTTP/1.1\r\n" + data):
-        try:
-            parse(head, max_target=100)
-        except BadHead as refused:
-            assert 400 <= refused.status < 600
+        with suppress(BadHead):
+            assert "host" in parse(head, max_target=100).headers or b"HTTP/1.0" in head
 
 
 WHOLE = b"5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nX: y\r\n\r\nGET"

@@ -9,12 +9,12 @@ import asyncio
 from asyncio import AbstractEventLoop, tasks
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Final, cast
+from typing import Any, cast
 
 # What an event loop's tasks are known by: documented for tasks of third parties (asyncio-extending).
-_enter: Final[Callable[[AbstractEventLoop, Any], None]] = tasks._enter_task  # type: ignore[attr-defined]  # pyright: ignore
-_leave: Final[Callable[[AbstractEventLoop, Any], None]] = tasks._leave_task  # type: ignore[attr-defined]  # pyright: ignore
-_register: Final[Callable[[Any], None]] = tasks._register_task  # type: ignore[attr-defined]  # pyright: ignore
+_enter = cast("Callable[..., None]", tasks._enter_task)  # pyright: ignore[reportPrivateUsage]
+_leave = cast("Callable[..., None]", tasks._leave_task)  # pyright: ignore[reportPrivateUsage]
+_register = cast("Callable[..., None]", tasks._register_task)  # pyright: ignore[reportPrivateUsage]
 
 
 class Eager:
