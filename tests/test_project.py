@@ -17,7 +17,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "src", ROOT / "shop" / "src"]
 LOCKS = ["service", "run", "dev"]
-IGNORED_DIRECTORIES = {".git", ".venv", ".cache", ".state", ".hypothesis", "dist", "results"}
+IGNORED_DIRECTORIES = {
+    *(".git", ".venv", ".cache", ".state", ".ogrom", ".hypothesis"),
+    *("dist", "results"),
+}
 
 # In pieces, so that this file does not name them either
 REGISTRIES = [

@@ -32,3 +32,28 @@ def test_what_cannot_be_is_named(name, value):
     """With what would be right."""
     with pytest.raises(SettingsError, match=name):
         Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize(
+    ("env", "name"),
+    [
+        ({"OGROM_USERS": "ftp://host"}, "OGROM_USERS: it does not begin"),
+        ({"OGROM_USERS": "https://host/api"}, "needs a secret"),
+        ({"OGROM_USERS_TOKEN": "s3cret"}, "not set"),
+        ({"OGROM_USERS": "https://u:s3cret@h", "OGROM_USERS_TOKEN": "s3cret"}, "keep the latter"),
+        ({"OGROM_LOGSTASH": "host:5044"}, "OGROM_LOGSTASH"),
+        ({"OGROM_LOGSTASH": "tcp://host"}, "a host and a port"),
+    ],
+)
+def test_a_wrong_address_is_named_and_no_secret_shown(env, name):
+    """Which, why, and what would be right."""
+    with pytest.raises(SettingsError, match=name) as wrong:
+        Settings.from_env(env)
+    assert "s3cret" not in str(wrong.value)
+
+
+def test_secrets_are_masked():
+    """Also where they were written in the URL."""
+    settings = Settings.from_env({"OGROM_USERS": "https://u:s3cret@host/api"})
+    assert ("https://host/api", "s3cret") == (settings.users, settings.users_token.reveal())
+    assert "s3cret" not in repr(settings)

@@ -577,6 +577,27 @@ class TestStore:
         assert 9 == run(other.search(Search(order="name", facets=("colour",)))).total
         other.close()
 
+    def test_two_releases_share_a_store(
+        self, index: TantivyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each follows its own live generation; who is opened again has the newest catalogue."""
+        monkeypatch.setattr(_tantivy, "LOOK_AGAIN", 0)
+        write(index, [doc(1)])
+        before = index.revision
+        schema = Schema(language="de", text={"name": 1.0})
+        newer = TantivyIndex(tmp_path / "store", schema)
+        write(newer, [doc(2)])
+
+        assert (1, before, 2) == (len(index), index.revision, len(newer))
+        again = TantivyIndex(tmp_path / "store", SCHEMA)
+        assert 2 == len(again) == len(newer)
+        assert 1 == run(again.search(Search(ranges={"price": Range(2, 2)}))).total
+        stays = newer.revision
+        TantivyIndex(tmp_path / "store", schema).close()
+        assert stays == newer.revision
+        again.close()
+        newer.close()
+
     def test_two_make_it_anew_at_once(
         self, index: TantivyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

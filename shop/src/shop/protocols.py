@@ -111,8 +111,37 @@ class User(Struct, frozen=True):
     joined: datetime
 
 
+class Profile(Struct, frozen=True):
+    """A user, and how old the news is.
+
+    `age` is in seconds since whoever knows said so; `fresh` is for how many seconds from then on it
+    need not be asked again.
+    """
+
+    user: User
+    age: float = 0.0
+    fresh: float = 60.0
+
+
+class CannotTell(Exception):
+    """Who somebody is cannot be told now: whoever knows does not answer.
+
+    Args:
+        message: why.
+        retry_after: in how many seconds it may be worth asking again.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float = 2.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Users(Protocol):
-    """Who people are, and whose token this is."""
+    """Who people are, and whose token this is. What cannot be told now is a `CannotTell`."""
+
+    async def profile(self, user_id: str) -> Profile | None:
+        """The user with the age of the news, or None where there is no such id."""
+        ...
 
     async def by_id(self, user_id: str) -> User | None:
         """The user, or None where there is no such id."""

@@ -1,8 +1,12 @@
-"""Ogrom's command line."""
+"""Ogrom's command line: a module for each command, or for a few that belong together."""
 
 import click
 
-from ogrom.http import to_dot
+from ogrom.cli.build import build
+from ogrom.cli.deploy import deploy, promote, resume, rollback
+from ogrom.cli.graph import graph
+from ogrom.cli.status import history, prune, status
+from ogrom.cli.up import down, logs, scale, up
 
 __all__ = ["main"]
 
@@ -10,10 +14,10 @@ __all__ = ["main"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ogrom")
 def main() -> None:
-    """An HTTP API in front of your data, declared as values."""
+    """An HTTP API in front of your data, declared as values and redeployed under load."""
 
 
-@main.command()
-def graph() -> None:
-    """Print the decision graph in Graphviz' language (`ogrom graph | dot -Tsvg`)."""
-    click.echo(to_dot(), nl=False)
+for command in (
+    build, up, deploy, rollback, resume, promote, status, history, logs, scale, prune, down, graph,
+):  # fmt: skip
+    main.add_command(command)

@@ -26,9 +26,18 @@ from ogrom.http._errors import (
 )
 from ogrom.http._graph import ACTIONS, DECISIONS, HANDLERS, START, to_dot
 from ogrom.http._media import CSV, FORM, JSON, MERGE_PATCH, MSGPACK, Media
-from ogrom.http._message import Context, Request, Response, Step
+from ogrom.http._message import Context, Head, Request, Response, Step
 from ogrom.http._negotiate import MediaType
-from ogrom.http._outcome import Accepted, Answer, Created, NoContent, Outcome, SeeOther, Updated
+from ogrom.http._outcome import (
+    Accepted,
+    Answer,
+    Created,
+    NoContent,
+    Outcome,
+    SeeOther,
+    Updated,
+    aged,
+)
 from ogrom.http._problem import Problem, problem
 from ogrom.http._resource import Resource
 from ogrom.http._routing import LinkError, Match, Route, Router, RoutesError
@@ -56,6 +65,7 @@ __all__ = [
     "FieldError",
     "Forbidden",
     "Gone",
+    "Head",
     "LinkError",
     "Match",
     "Media",
@@ -83,6 +93,7 @@ __all__ = [
     "Unauthorized",
     "UnprocessableContent",
     "Updated",
+    "aged",
     "problem",
     "problem_response",
     "to_dot",

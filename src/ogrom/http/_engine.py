@@ -161,16 +161,23 @@ async def walk(state: Walk) -> tuple[str, Exception | None]:
                 node = yes if answer else no
             elif (following := plan.after.get(node)) is not None:
                 _record(state, node)
-                state.outcome = await _act(state, node)
+                state.outcome = await act(state, node)
                 node = following
             else:
                 return node, None
     except Exception as error:  # noqa: BLE001 - the boundary: whatever a resource raises is a 500
-        state.refusal = as_refusal(error, prepared.refusals)
         _record(state, node, why=f"raised {type(error).__name__}")
-        if state.refusal is None:
-            return "handle_internal_server_error", error
-        return handler_of(state.refusal), None
+        return ended_by(state, error)
+
+
+def ended_by(state: Walk, error: Exception) -> tuple[str, Exception | None]:
+    """The handler at which a walk ends that an exception ended, and the exception where it is none
+    that was meant (rule 4).
+    """
+    state.refusal = as_refusal(error, state.prepared.refusals)
+    if state.refusal is None:
+        return "handle_internal_server_error", error
+    return handler_of(state.refusal), None
 
 
 def handler_of(refusal: Refused) -> str:
@@ -184,7 +191,7 @@ def _record(state: Walk, name: str, *, answer: bool | None = None, why: str = ""
     state.why = ""
 
 
-async def _act(state: Walk, name: str) -> Outcome:
+async def act(state: Walk, name: str) -> Outcome:
     action = getattr(state.resource, name)
     if action is None:  # `methods` cannot lead here, but `method_allowed` can
         raise TypeError(
@@ -232,11 +239,11 @@ def _constant(answer: bool) -> Test:
 
 
 def _asked(function: Callable[[Context], bool | Awaitable[bool]]) -> Test:
-    return lambda state: _truth(function(state.ctx))
+    return lambda state: truth(function(state.ctx))
 
 
 def _asked_of_entity(function: Callable[[Context, Any], bool | Awaitable[bool]]) -> Test:
-    return lambda state: _truth(function(state.ctx, state.entity))
+    return lambda state: truth(function(state.ctx, state.entity))
 
 
 def _allowed(given: bool | Callable[[Context], bool | Awaitable[bool]]) -> Test:
@@ -245,7 +252,7 @@ def _allowed(given: bool | Callable[[Context], bool | Awaitable[bool]]) -> Test:
     return lambda state: state.request.method in SERVED and ask(state)
 
 
-def _truth(answer: object) -> bool | Awaitable[bool]:
+def truth(answer: object) -> bool | Awaitable[bool]:
     return _awaited_truth(answer) if isawaitable(answer) else bool(answer)
 
 

@@ -87,14 +87,14 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-JSON: Final = Media(MediaType("application", "json"), msgspec.json.encode, _json_decoder)
+JSON: Final = Media(MediaType("application", "json"), msgspec.json.Encoder().encode, _json_decoder)
 """RFC 8259."""
 
 MERGE_PATCH: Final = Media(MediaType("application", "merge-patch+json"), None, _json_decoder)
 """RFC 7396: what a `PATCH` may send."""
 
 MSGPACK: Final = Media(
-    MediaType("application", "msgpack"), msgspec.msgpack.encode, _msgpack_decoder
+    MediaType("application", "msgpack"), msgspec.msgpack.Encoder().encode, _msgpack_decoder
 )
 """The MessagePack specification; the media type is registered with IANA."""
 

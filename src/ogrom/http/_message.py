@@ -1,6 +1,8 @@
 """What comes in, what goes out, and what is known in between. All of it is frozen."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
@@ -37,6 +39,66 @@ class Request(Struct, frozen=True, kw_only=True):
     """Names this request in logs and problem details."""
 
 
+class Head(Struct, frozen=True, gc=False, eq=False):
+    """Header fields as HTTP/1.1 writes them: a line each, with its CRLF at the end.
+
+    A server that writes HTTP/1.1 takes `block` as it is; for everybody else this is a sequence of
+    (name, value), taken apart when somebody looks.
+    """
+
+    block: bytes
+
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """Name and value of each field, in the order in which they are sent."""
+        lines = self.block.decode("latin-1").split("\r\n")
+        return tuple(
+            (name, value) for name, _, value in (line.partition(": ") for line in lines[:-1])
+        )
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields())
+
+    def __len__(self) -> int:
+        return self.block.count(b"\r\n")
+
+    def __getitem__(self, place: int) -> tuple[str, str]:
+        return self.fields()[place]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Head):
+            return self.block == other.block
+        return self.fields() == other
+
+    def __hash__(self) -> int:
+        return hash(self.fields())
+
+
+Fields = tuple[tuple[str, str], ...] | Head
+"""Header fields, in the order in which they are sent: taken apart, or written already."""
+
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+def write_fields(fields: tuple[tuple[str, str], ...]) -> bytes:
+    """Header fields as HTTP/1.1 writes them (RFC 9112, section 5): a line each, CRLF at the end.
+
+    Raises:
+        ValueError: a name is no token, or a value holds CR, LF, NUL or what Latin-1 has not: sent
+            as it is, it would begin another field, or another response.
+    """
+    lines = [f"{name}: {value}\r\n" for name, value in fields if _is_name(name)]
+    text = "".join(lines)
+    whole = len(lines) == len(fields) == text.count("\r") == text.count("\n")
+    if not whole or "\0" in text:
+        raise ValueError(f"These fields cannot be sent: encode their values. {fields!r}")
+    return text.encode("latin-1")
+
+
 class Response(Struct, frozen=True, kw_only=True):
     """One response. A server adds `Date` and what its framing asks for, and nothing else.
 
@@ -45,10 +107,20 @@ class Response(Struct, frozen=True, kw_only=True):
     """
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Fields = ()
     content: bytes = b""
     route: str = ""
     error: BaseException | None = None
+
+    @property
+    def head(self) -> bytes:
+        """The header fields as HTTP/1.1 writes them, without the status line and the empty line.
+
+        Raises:
+            ValueError: a field cannot be sent; see `write_fields`.
+        """
+        headers = self.headers
+        return headers.block if isinstance(headers, Head) else write_fields(headers)
 
 
 class Step(Struct, frozen=True):
@@ -59,26 +131,21 @@ class Step(Struct, frozen=True):
     why: str = ""
 
 
-class Context:
+class Context(Struct, eq=False):
     """What is known of a request while it is answered; what a resource's functions are given.
 
     The engine adds to it as the walk goes on: the query is there after `query_valid`, the principal
     after `authorized`, the body after `content_valid`. Nobody else writes to it.
     """
 
-    __slots__ = ("_body", "_match", "_principal", "_query", "_router", "language", "request")
-
-    def __init__(
-        self, request: Request, match: Match[Any] | None = None, router: Router[Any] | None = None
-    ) -> None:
-        self.request: Final = request
-        self.language: str | None = None
-        """The language of the answer, where the resource offers any."""
-        self._match = match
-        self._router = router
-        self._query: object = None
-        self._body: object = None
-        self._principal: object = None
+    request: Request
+    _match: Match[Any] | None = None
+    _router: Router[Any] | None = None
+    language: str | None = None
+    """The language of the answer, where the resource offers any."""
+    _query: object = None
+    _body: object = None
+    _principal: object = None
 
     @property
     def method(self) -> str:

@@ -61,3 +61,18 @@ class Answer(Struct, frozen=True):
 
     value: object
     headers: Mapping[str, str] = {}
+
+
+def aged(value: object, *, age: float, fresh: float, public: bool = True) -> Answer:
+    """A value that was kept, with how old it is (RFC 9111, sections 5.1 and 5.2.2).
+
+    Args:
+        value: what is answered.
+        age: how many seconds ago it was got from where it is kept.
+        fresh: for how many seconds from then on it may be used without asking again. Where it is
+            older than that, caches downstream see that it is stale.
+        public: whether caches that several people share may keep it.
+    """
+    who = "public" if public else "private"
+    fields = {"Age": str(int(age)), "Cache-Control": f"{who}, max-age={int(fresh)}"}
+    return Answer(value, fields)

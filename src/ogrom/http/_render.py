@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from inspect import isawaitable
 from typing import Any, Final, cast
 
@@ -103,10 +103,23 @@ async def _respond(walk: Walk, handler: str, error: Exception | None) -> Respons
     if handler == "handle_refused":
         assert walk.refusal is not None  # nothing else leads there
         status = walk.refusal.status
+    if handler in _WITHOUT_CONTENT:
+        return finish(walk, handler, status, None, error)
+    return finish(walk, handler, status, await _value(walk, handler, status), error)
+
+
+_WITHOUT_CONTENT: Final = frozenset(
+    {"handle_not_modified", "handle_no_content", "handle_preflight"}
+)
+
+
+def finish(
+    walk: Walk, handler: str, status: int, value: object, error: Exception | None = None
+) -> Response:
+    """The response that shows a value, with all that goes along."""
     fields: Fields = []
     content = b""
-    if handler not in {"handle_not_modified", "handle_no_content", "handle_preflight"}:
-        value = await _value(walk, handler, status)
+    if handler not in _WITHOUT_CONTENT:
         if isinstance(value, Answer):
             fields.extend(value.headers.items())
             value = value.value
@@ -150,6 +163,11 @@ async def _value(walk: Walk, handler: str, status: int) -> object:
         value = function(walk.ctx, walk.entity) if function else walk.entity
     else:
         value = function(walk.ctx) if function else None
+    return await settle(walk, value, status)
+
+
+async def settle(walk: Walk, value: object, status: int) -> object:
+    """What a handler returned, awaited where it must be; a problem with its blanks filled in."""
     if isawaitable(value):
         value = await value
     if isinstance(value, Problem):
@@ -161,7 +179,7 @@ async def _value(walk: Walk, handler: str, status: int) -> object:
             errors=refusal.errors if refusal else (),
             request_id=walk.request.id,
         )
-    return cast("object", value)
+    return value
 
 
 def _write(walk: Walk, value: object, status: int, fields: Fields) -> bytes:
@@ -191,9 +209,24 @@ def _write(walk: Walk, value: object, status: int, fields: Fields) -> bytes:
         fields.append(("Content-Language", walk.ctx.language))
     coding = prepared.encodings[walk.encoding] if walk.encoding is not None else "identity"
     if coding != "identity" and len(content) >= COMPRESS_FROM:
-        content = COMPRESS[coding](content)
+        content = compressed(coding, content)
         fields.append(("Content-Encoding", coding))
     return content
+
+
+def compressed(coding: str, content: bytes) -> bytes:
+    """The content in a coding. What is short is remembered: the same list is asked for again."""
+    if len(content) <= _LONGEST_REMEMBERED:
+        return _compressed(coding, content)
+    return COMPRESS[coding](content)
+
+
+_LONGEST_REMEMBERED: Final = 16 << 10
+
+
+@lru_cache(maxsize=128)  # 2 MB and what they are compressed to, at most
+def _compressed(coding: str, content: bytes) -> bytes:
+    return COMPRESS[coding](content)
 
 
 def _describe(walk: Walk, handler: str, fields: Fields) -> None:

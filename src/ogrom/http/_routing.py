@@ -150,10 +150,16 @@ class Router(Generic[T]):
         self._named: dict[tuple[str, str | None], list[Route[T]]] = {}
         # One more than the deepest route: what follows in a longer path is never split at all.
         self._depth = 1 + max(len(segments) for _, segments in found)
+        # Literal text, one {name}, and at most one segment of literal text: by what stands before
+        # the value, and after it. Filled from the tree; see `_shorten`.
+        self._last: dict[str, tuple[T, str, Route[T]]] = {}
+        self._tails: dict[tuple[str, str], tuple[T, str, Route[T]]] = {}
+        self._links: dict[tuple[str, str], _Link | None] = {}
         for route, segments in found:
             self._plant(route, segments)
             for mount in route.mounts:
                 self._named.setdefault((mount, route.name), []).append(route)
+        self._shorten(self._root, "")
 
     def leaves(self) -> tuple[Route[T], ...]:
         """Every route, in the order of declaration."""
@@ -178,6 +184,16 @@ class Router(Generic[T]):
         if "%" in path or "\0" in path or not path.isascii():
             segments = _decode(path, self._depth)
         else:
+            before_, slash, last_ = path.rpartition("/")
+            short = self._last.get(before_)
+            if short is None and slash:
+                prefix, slash, value = before_.rpartition("/")
+                short = self._tails.get((prefix, last_))
+            else:
+                value = last_
+            if short is not None and slash and value not in NO_VALUE:
+                short_match: Match[T] = _new_tuple(Match, (short[0], {short[1]: value}, short[2]))
+                return short_match
             segments = path.split("/", self._depth)
         if segments[0]:
             return None  # no "/" in front: "*", or an authority
@@ -245,7 +261,17 @@ class Router(Generic[T]):
             LinkError: no route, or more than one, has this name; a parameter is missing,
                 unknown, of the wrong type, or would not be read back as it was given.
         """
-        here = near.route if isinstance(near, Match) else near
+        if isinstance(near, Match):
+            here: Route[T] | None = near.route
+            key = (near.route.pattern, name)
+            if key in self._links:
+                link = self._links[key]
+            else:
+                link = self._links[key] = self._link(near.route, name)
+            if link is not None and (path := link.write(params, near.params)) is not None:
+                return path
+        else:
+            here = near
         route = self._find(name, here)
         names = [parameter.name for parameter in route.parameters]
         if isinstance(near, Match) and not params.keys() >= set(names):
@@ -285,6 +311,40 @@ class Router(Generic[T]):
         names = [route.name for route in self._routes if route.name is not None]
         raise LinkError(f"no route is named {name!r}{hint(name, names)}")
 
+    def _link(self, here: Route[T], name: str) -> "_Link | None":
+        """The short way to write a path from a place; None where there is none."""
+        try:
+            route = self._find(name, here)
+        except LinkError:
+            return None
+        form = ""
+        for piece in route.pieces:
+            if isinstance(piece, str):
+                form += piece.replace("%", "%%")
+            elif piece.read is read_text:
+                form += "/%s"
+            else:
+                return None
+        shared = next(mount for mount in reversed(here.mounts) if mount in route.mounts)
+        bound = frozenset(name for name, _, _ in PARAMETER.findall(shared))
+        return _Link(form, tuple(each.name for each in route.parameters), bound)
+
+    def _shorten(self, node: _Node[T], prefix: str) -> None:
+        """Notes the routes that can be found without walking: literals lead to the only slot, and
+        none of its siblings could be meant.
+        """
+        if len(node.slots) == 1 and node.slots[0][1] is None:
+            child = node.slots[0][2]
+            if child.route is not None:
+                self._last[prefix] = _short(child.route)
+            if all(_is_static(each) for each in node.literals.values()):
+                for text, after in child.literals.items():
+                    if after.route is not None:
+                        self._tails[prefix, text] = _short(after.route)
+        for text, each in node.literals.items():
+            if text and encode(text) == text:
+                self._shorten(each, f"{prefix}/{text}")
+
     def _plant(self, route: Route[T], segments: Segments) -> None:
         node = self._root
         for item in segments:
@@ -294,6 +354,46 @@ class Router(Generic[T]):
         if not names:
             path = "".join(cast("tuple[str, ...]", route.pieces))
             self._static[path] = Match(route.leaf, _NO_PARAMS, route)
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """The path of a route whose parameters are all {name}, as a form to fill in."""
+
+    form: str
+    names: tuple[str, ...]
+    bound: frozenset[str]
+    """What need not be given again."""
+
+    def write(self, params: Mapping[str, object], present: Mapping[str, object]) -> str | None:
+        """The path; None where a value must be looked at more closely, or is missing."""
+        values: list[str] = []
+        given = 0
+        for name in self.names:
+            if name in params:
+                value = params[name]
+                given += 1
+            elif name in self.bound:
+                value = present[name]
+            else:
+                return None
+            if not isinstance(value, str) or not _is_plain(value):
+                return None
+            values.append(value)
+        return self.form % tuple(values) if given == len(params) else None
+
+
+# Written as they are, and no dots alone (RFC 3986, section 2.3).
+_is_plain: Callable[[Any], object] = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
+
+
+def _short(route: tuple[T, tuple[str, ...], Route[T]]) -> tuple[T, str, Route[T]]:
+    leaf, names, found = route
+    return leaf, names[0], found
+
+
+def _is_static(node: _Node[T]) -> bool:
+    return not node.slots and node.rest is None and all(map(_is_static, node.literals.values()))
 
 
 def _inherited(near: Match[T], route: Route[T]) -> dict[str, object]:

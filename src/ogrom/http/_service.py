@@ -1,21 +1,22 @@
 """A service: routes of resources, ready to answer requests. Sans I/O: it awaits only their functions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct, json, msgpack, structs
 
+from ogrom.http._compile import Answers, generate, specialise
 from ogrom.http._cors import Cors
 from ogrom.http._engine import prepare, walk
 from ogrom.http._errors import ResourceError
 from ogrom.http._media import JSON, MSGPACK
-from ogrom.http._message import SERVED, Context, Request, Response, Step
+from ogrom.http._message import SERVED, Request, Response, Step
 from ogrom.http._negotiate import choose_media_type
 from ogrom.http._problem import PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
-from ogrom.http._routing import MalformedPath, Route, Router
-from ogrom.http._walk import Prepared, Refusals, Walk
+from ogrom.http._routing import MalformedPath, Match, Route, Router
+from ogrom.http._walk import Prepared, Refusals, begin
 
 Routes = Mapping[str, "Routes | Resource[Any]"]
 """Paths and what is there: nested, and mounted anywhere. See `Service`."""
@@ -56,20 +57,62 @@ class Service:
             key = id(route.leaf)
             if key not in self._prepared:
                 self._prepared[key] = prepare(route.leaf, cors=cors, refusals=refusals)
+        # Filled as requests come: see `_specialise`.
+        self._answers: Final[dict[int, dict[str, Answers]]] = {key: {} for key in self._prepared}
 
     def leaves(self) -> Iterator[Route[Resource[Any]]]:
         """Every route: its pattern, its parameters, its resource."""
         return iter(self.router.leaves())
 
-    async def respond(self, request: Request) -> Response:
-        """The response to a request. It never raises: what goes wrong is a 500 with `error`."""
-        return (await self._answer(request, trace=False)).response
+    def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """The response to a request. It never raises: what goes wrong is a 500 with `error`.
+
+        The route is matched when this is called; what it returns waits only where the resource's
+        functions do.
+        """
+        try:
+            match = self.router.match(request.path)
+        except MalformedPath:
+            match = None
+        if match is None:
+            return self.walk(request)
+        key = id(match.leaf)
+        answers = self._answers[key].get(request.method)
+        if answers is None:
+            answers = self._specialise(key, request.method)
+        return answers(request, match, self.router)
+
+    async def walk(self, request: Request) -> Response:
+        """The response to a request by the plain walk, which `respond` is held equal to."""
+        return (await self._on_foot(request, trace=False)).response
 
     async def trace(self, request: Request) -> Traced:
-        """The response to a request, and every step that led to it."""
-        return await self._answer(request, trace=True)
+        """The response to a request by the plain walk, and every step that led to it."""
+        return await self._on_foot(request, trace=True)
 
-    async def _answer(self, request: Request, *, trace: bool) -> Traced:
+    def source(self, name: str, method: str) -> str:
+        """The function that answers a method's requests for a resource, as Python.
+
+        Raises:
+            LookupError: no resource has that name, or no function is made for that method.
+        """
+        for route in self.router.leaves():
+            if route.name == name and method in SERVED:
+                return generate(self._prepared[id(route.leaf)], method)[0]
+        names = ", ".join(dict.fromkeys(route.name or "" for route in self.router.leaves()))
+        raise LookupError(f"No {method} of {name!r}: there are {names}, and {', '.join(SERVED)}.")
+
+    def _specialise(self, key: int, method: str) -> Answers:
+        """The function for a method, made when it is first needed."""
+        if method not in SERVED:  # refused, and not worth a function
+            return self._refused
+        made = self._answers[key][method] = specialise(self._prepared[key], method)
+        return made
+
+    async def _refused(self, request: Request, _: Match[Any], __: Router[Any]) -> Response:
+        return await self.walk(request)
+
+    async def _on_foot(self, request: Request, *, trace: bool) -> Traced:
         if request.path == "*":
             return Traced(_about_the_server(request), ())
         try:
@@ -79,7 +122,7 @@ class Service:
         if match is None:
             return Traced(self._problem(request, 404, self._hint(request.path)), ())
         prepared = self._prepared[id(match.leaf)]
-        state = Walk(prepared, request, Context(request, match, self.router), trace=trace)
+        state = begin(prepared, request, match, self.router, trace=trace)
         response = await respond(state, *await walk(state))
         return Traced(response, tuple(state.steps or ()))
 

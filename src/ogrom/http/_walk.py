@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from ogrom.http._conditional import ETag
 from ogrom.http._cors import Cors
 from ogrom.http._errors import Refused
@@ -12,6 +14,7 @@ from ogrom.http._message import Context, Request, Step
 from ogrom.http._negotiate import MediaType
 from ogrom.http._outcome import Outcome
 from ogrom.http._resource import Resource
+from ogrom.http._routing import Match, Router
 
 Test = Callable[["Walk"], bool | Awaitable[bool]]
 """Answers one decision for one walk."""
@@ -67,33 +70,27 @@ class Prepared:
     refusals: Refusals
 
 
-class Walk:
+class Walk(Struct, eq=False):
     """One request on its way through the graph. All of it changes as the walk goes on."""
 
-    __slots__ = (
-        "charset", "content", "content_error", "ctx", "encoding", "entity", "exists", "language",
-        "location", "media", "outcome", "prepared", "refusal", "request", "steps", "tag", "why",
-    )  # fmt: skip
-
-    def __init__(self, prepared: Prepared, request: Request, ctx: Context, *, trace: bool) -> None:
-        self.prepared = prepared
-        self.request = request
-        self.ctx = ctx
-        ctx.language = prepared.languages[0] if prepared.languages else None
-        self.media: int | None = 0
-        self.language: int | None = 0
-        self.charset: int | None = 0
-        self.encoding: int | None = len(prepared.encodings) - 1
-        self.content = b""
-        self.content_error: Exception | None = None
-        self.entity: Any = None
-        self.exists = prepared.resource.exists is True
-        self.tag: ETag | str | None = None
-        self.location: str | None = None
-        self.outcome: Outcome | None = None
-        self.refusal: Refused | None = None
-        self.steps: list[Step] | None = [] if trace else None
-        self.why = ""
+    prepared: Prepared
+    request: Request
+    ctx: Context
+    encoding: int | None
+    exists: bool
+    media: int | None = 0
+    language: int | None = 0
+    charset: int | None = 0
+    content: bytes = b""
+    content_error: Exception | None = None
+    entity: Any = None
+    tag: ETag | str | None = None
+    location: str | None = None
+    outcome: Outcome | None = None
+    refusal: Refused | None = None
+    steps: list[Step] | None = None
+    """What a traced walk has come by; None where nobody looks."""
+    why: str = ""
 
     @property
     def resource(self) -> Resource[Any]:
@@ -103,3 +100,18 @@ class Walk:
     def header(self, name: str) -> str | None:
         """A field of the request; None where it was not sent."""
         return self.request.headers.get(name)
+
+
+def begin(
+    prepared: Prepared, request: Request, match: Match[Any], router: Router[Any], *, trace: bool
+) -> Walk:
+    """A walk at its start, where the favourite of everything offered is what will be sent."""
+    language = prepared.languages[0] if prepared.languages else None
+    return Walk(
+        prepared,
+        request,
+        Context(request, match, router, language),
+        len(prepared.encodings) - 1,
+        prepared.resource.exists is True,
+        steps=[] if trace else None,
+    )

@@ -3,7 +3,8 @@
 from ogrom.serve._app import App, Check, Draining
 from ogrom.serve._limits import Limits
 from ogrom.serve._listen import ListenError, listen
-from ogrom.serve._log import JsonLog, RequestLog
+from ogrom.serve._log import JsonLog, LogHandler, RequestLog, to_stdout
+from ogrom.serve._ship import EventIds, Shipper
 from ogrom.serve.asgi import AsgiApp, asgi
 from ogrom.serve.uvicorn import serve
 
@@ -12,11 +13,15 @@ __all__ = [
     "AsgiApp",
     "Check",
     "Draining",
+    "EventIds",
     "JsonLog",
     "Limits",
     "ListenError",
+    "LogHandler",
     "RequestLog",
+    "Shipper",
     "asgi",
     "listen",
     "serve",
+    "to_stdout",
 ]

@@ -1,13 +1,17 @@
 """What is served: a service, and how it tells that it can do its work."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from msgspec import Struct, json
 
+from ogrom import metrics
 from ogrom.http import Response, Service
+from ogrom.metrics import Metrics
 
-Check = Callable[[], Awaitable[None]]
-"""Returns where all is well and raises where it is not; the exception says what is wrong."""
+Check = Callable[[], Awaitable[str | None]]
+"""Returns where all is well, with what there is to say, and raises where it is not; the exception
+says what is wrong.
+"""
 
 
 class App(Struct, frozen=True):
@@ -16,12 +20,17 @@ class App(Struct, frozen=True):
     Args:
         service: answers requests.
         checks: what `/-/ready` asks, by name: one for each source that all depends on.
+        optional: what it asks besides, of sources that only some endpoints need. It tells what is
+            wrong and stays ready: the others would go down with it.
+        metrics: what `/-/metrics` tells.
         name: the service's name in logs.
         release: the commit that runs; every response names it (`Ogrom-Release`).
     """
 
     service: Service
     checks: Mapping[str, Check] = {}
+    optional: Mapping[str, Check] = {}
+    metrics: Sequence[Metrics] = ()
     name: str = "ogrom"
     release: str = ""
 
@@ -34,33 +43,45 @@ class Draining(Exception):
 
 
 async def health(app: App, path: str, *, draining: bool) -> Response | None:
-    """The answer to `/-/live` and `/-/ready`; None where the path is another.
+    """The answer to `/-/live`, `/-/ready` and `/-/metrics`; None where the path is another.
 
-    Live: the process can answer at all. Ready: every check passes and no drain has begun.
+    Live: the process can answer at all. Ready: every check passes and no drain has begun; degraded
+    is ready too, but for an optional check.
     """
     if path == "/-/live":
         return _json(200, {"status": "live", "release": app.release})
+    if path == "/-/metrics":
+        found = metrics.text(each for tell in app.metrics for each in tell())
+        return _answer(200, metrics.CONTENT_TYPE, found.encode())
     if path != "/-/ready":
         return None
-    checks: dict[str, str] = {"drain": str(Draining())} if draining else {}
-    for name, check in app.checks.items():
+    said: dict[str, str] = {"drain": str(Draining())} if draining else {}
+    wrong = [*said, *await _ask(app.checks, said)]
+    failing = await _ask(app.optional, said)
+    status = "not ready" if wrong else "degraded" if failing else "ready"
+    answer = {"status": status, "release": app.release, "checks": said}
+    return _json(503 if wrong else 200, answer)
+
+
+async def _ask(checks: Mapping[str, Check], said: dict[str, str]) -> list[str]:
+    """Adds what each check says to `said`; the names of those that fail."""
+    failing: list[str] = []
+    for name, check in checks.items():
         try:
-            await check()
+            said[name] = await check() or "ok"
         except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
-            checks[name] = f"{type(error).__name__}: {error}"
-        else:
-            checks[name] = "ok"
-    ready = all(said == "ok" for said in checks.values())
-    status = "ready" if ready else "not ready"
-    return _json(
-        200 if ready else 503, {"status": status, "release": app.release, "checks": checks}
-    )
+            said[name] = f"{type(error).__name__}: {error}"
+            failing.append(name)
+    return failing
 
 
 def _json(status: int, value: object) -> Response:
-    content = json.encode(value)
+    return _answer(status, "application/json", json.encode(value))
+
+
+def _answer(status: int, kind: str, content: bytes) -> Response:
     fields = (
-        ("Content-Type", "application/json"),
+        ("Content-Type", kind),
         ("Content-Length", str(len(content))),
         ("Cache-Control", "no-store"),
     )

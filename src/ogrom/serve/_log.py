@@ -1,5 +1,6 @@
 """One JSON line for each request, with the field names of the Elastic Common Schema."""
 
+import logging
 import queue
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from ogrom import tracing
 from ogrom.http import Request, Response
 
 
@@ -53,7 +55,7 @@ class JsonLog:
         limit: int = 10_000,
     ) -> None:
         self._fixed = {"service.name": service, "service.version": release}
-        self._write = write or _to_stdout
+        self._write = write or to_stdout
         self._lines: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
         self._limit = limit
         self._dropped = 0
@@ -81,6 +83,8 @@ class JsonLog:
             line["client.ip"] = client
         if agent := request.headers.get("user-agent"):
             line["user_agent.original"] = agent
+        if (trace := tracing.current()) is not None and (trace.given or trace.id):
+            line["trace.id"] = trace.begun().id
         if response.error is not None:
             line |= _error(response.error)
         self.put(line)
@@ -116,6 +120,34 @@ class JsonLog:
             self._dropped += 1
 
 
+class LogHandler(logging.Handler):
+    """Makes records of the standard library's `logging` lines of the same log.
+
+    Args:
+        log: where they go.
+        level: the lowest level that is told.
+    """
+
+    def __init__(self, log: JsonLog, level: int = logging.WARNING) -> None:
+        super().__init__(level)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note a record."""
+        level = {"WARNING": "warn", "CRITICAL": "fatal"}.get(
+            record.levelname, record.levelname.lower()
+        )
+        line: dict[str, object] = {
+            "@timestamp": record.created,
+            "log.level": level,
+            "log.logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            line |= _error(record.exc_info[1])
+        self._log.put(line)
+
+
 def _error(error: BaseException) -> dict[str, object]:
     return {
         "error.type": type(error).__name__,
@@ -124,6 +156,7 @@ def _error(error: BaseException) -> dict[str, object]:
     }
 
 
-def _to_stdout(line: bytes) -> None:
+def to_stdout(line: bytes) -> None:
+    """Write a line to standard output, at once."""
     sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()

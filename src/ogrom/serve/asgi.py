@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final
 from urllib.parse import quote
 
+from ogrom import deadline, tracing
 from ogrom.http import ContentTooLarge, Refused, Request, Response, problem_response
 from ogrom.serve._app import App, health
 from ogrom.serve._limits import Limits
@@ -113,6 +114,8 @@ class AsgiApp:
             answer = await health(app, request.path, draining=self.draining)
             if answer is not None:
                 return answer
+        deadline.set(seconds=self.limits.answer_seconds)
+        tracing.set(request.headers.get("traceparent"), request.headers.get("tracestate"))
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
                 return await app.service.respond(request)

@@ -4,7 +4,8 @@ The same documents make the same index, however they came into the draft.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -21,8 +22,25 @@ LAYOUT = 1
 TEXT, FACET, NUMBER, UP, DOWN, RANK = "text_", "facet_", "number_", "up_", "down_", "rank"
 """How fields are called in the index: one of these before the schema's name."""
 
+TOLD = 1_000
+"""After how many documents it is told how far the work is."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many documents are done, and how many there are."""
+
 _HEAP = 256_000_000
 """Bytes that the writer may fill before it begins another segment. It takes what it needs."""
+
+
+def unseen(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+class Told(Struct, frozen=True):
+    """What a generation says of its documents, in whatever layout."""
+
+    origin: str
+    label: str
 
 
 class About(Struct, frozen=True):
@@ -35,18 +53,32 @@ class About(Struct, frozen=True):
     label: str
 
 
-def build(draft: Draft, schema: Schema, origin: str) -> None:
-    """Make of a draft's documents what they are found by. Begun again, it makes the same."""
-    draft.number()
-    lexicon = learn(
-        schema.language, (text for _, one in draft.documents() for text in one.text.values())
-    )
-    places = {
+def version(schema: Schema) -> str:
+    """A name for what this code makes of that schema: an index of another one is of no use."""
+    told = msgspec.json.encode((LAYOUT, schema), order="deterministic")
+    return blake2b(told, digest_size=4).hexdigest()
+
+
+def taught(draft: Draft, schema: Schema) -> Lexicon:
+    """The lexicon of a draft's documents."""
+    texts = (text for _, one in draft.documents() for text in one.text.values())
+    return learn(schema.language, texts)
+
+
+def placed(draft: Draft, schema: Schema) -> Mapping[str, Mapping[int, int]]:
+    """For each order and direction, by its field's name, the place of each document."""
+    return {
         field: _places(draft, order, down=down)
         for order in schema.orders
         for down, field in ((False, UP + order), (True, DOWN + order))
     }
-    analysis = Analysis(lexicon)
+
+
+def build(draft: Draft, schema: Schema, origin: str, progress: Progress = unseen) -> None:
+    """Make of a draft's documents what they are found by. Begun again, it makes the same."""
+    draft.number()
+    lexicon, places = taught(draft, schema), placed(draft, schema)
+    analysis, total = Analysis(lexicon), draft.count()
     path = draft.path / "index"
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir()
@@ -55,8 +87,11 @@ def build(draft: Draft, schema: Schema, origin: str) -> None:
     writer = index.writer(_HEAP, 1)
     for number, document in draft.documents():
         writer.add_document(_entry(number, document, schema, analysis, places))
+        if number % TOLD == 0:
+            progress(number, total)
     writer.commit()
     writer.wait_merging_threads()
+    progress(total, total)
     about = About(LAYOUT, schema, lexicon, origin, draft.label)
     (draft.path / "about.json").write_bytes(msgspec.json.encode(about))
 

@@ -1,7 +1,4 @@
-"""What a database is to those who use it: the `Db` protocol, its values and its errors.
-
-The errors, by who must act, and the values are told in `sql`.
-"""
+"""What a database is to those who use it: the `Db` protocol and its values; both are told in `sql`."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -11,6 +8,30 @@ from typing import Any, LiteralString, Protocol, TypeAlias, TypeVar
 from msgspec import Struct
 
 from ogrom.metrics import Metric
+from ogrom.sources._errors import (
+    Busy,
+    Constraint,
+    Duplicate,
+    Misuse,
+    SourceError,
+    Unavailable,
+)
+
+__all__ = [
+    "Busy",
+    "Constraint",
+    "Db",
+    "Duplicate",
+    "Misuse",
+    "Outcome",
+    "Queries",
+    "Reads",
+    "SchemaChange",
+    "SourceError",
+    "Step",
+    "Unavailable",
+    "Value",
+]
 
 T = TypeVar("T")
 
@@ -27,30 +48,6 @@ Value: TypeAlias = (
     | None
 )
 """What a parameter may be."""
-
-
-class SourceError(Exception):
-    """Something is wrong with a source of data."""
-
-
-class Unavailable(SourceError):
-    """The source cannot answer; the message says what to do about it."""
-
-
-class Busy(Unavailable):
-    """Others kept the database for longer than our patience. Nothing was done: try again."""
-
-
-class Constraint(SourceError):
-    """The data refuses the value: it is missing, out of range, or refers to nothing."""
-
-
-class Duplicate(Constraint):
-    """A row with this key is there already."""
-
-
-class Misuse(SourceError):
-    """The SQL, a parameter or the type of a row is wrong."""
 
 
 class Outcome(Struct, frozen=True):

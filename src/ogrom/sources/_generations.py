@@ -1,13 +1,17 @@
 """Where an embedded index lives on disk: generations, of which one is live.
 
 Rule 1. A generation is filled as a draft, then published, and never changes again.
-Rule 2. `current` names the live one. It is replaced by a rename, and that is the commit.
+Rule 2. `current-<version>` names the live one. It is replaced by a rename, and that is the commit.
 Rule 3. A draft is filled in transactions, each with a mark that says how far it has come. Killed
         at any moment, it is found again by its label and goes on from its last mark.
 Rule 4. Who writes holds the lock, which the kernel takes back when its holder dies. Readers hold
         nothing: files that they have open outlive their names.
+Rule 5. Each version of the schema has its own live generation, so that during a deployment the
+        old release goes on with what it can read. Whoever opens a store in which another version
+        has a newer catalogue, by its number, makes its own of that: see `ahead`.
+Rule 6. What is live by one other version, the last that was published, is never dropped.
 
-    <store>/current                        000002-9f3c2e1a
+    <store>/current-5d41402a               000002-9f3c2e1a
     <store>/lock
     <store>/000002-9f3c2e1a/documents.db   the documents, numbered by id
     <store>/000002-9f3c2e1a/index/         what they are found by
@@ -19,16 +23,18 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
 import msgspec
 
+from ogrom.sources._errors import Busy
 from ogrom.sources._query import Document
 
 _CURRENT = "current"
+_ASIDE = ".new"
 _DOCUMENTS = "documents.db"
 
 _DRAFT = """
@@ -54,10 +60,6 @@ _ENCODE = msgspec.msgpack.Encoder()
 _DECODE = msgspec.msgpack.Decoder(Document)
 
 
-class Busy(Exception):
-    """Another process is writing to this store. Wait for it, or try again later."""
-
-
 class Live(NamedTuple):
     """What `current` says, and by what to tell that it says so no longer."""
 
@@ -73,16 +75,17 @@ class Numbered(NamedTuple):
 
 
 class Generations:
-    """The generations in one directory."""
+    """The generations in one directory, as one version of the schema sees them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, version: str) -> None:
         self.path = path
+        self._current = path / f"{_CURRENT}-{version}"
         path.mkdir(parents=True, exist_ok=True)
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever another generation becomes the live one: one look at the disk."""
         try:
-            stat = (self.path / _CURRENT).stat()
+            stat = self._current.stat()
         except FileNotFoundError:
             return 0, 0
         return stat.st_mtime_ns, stat.st_ino
@@ -92,10 +95,16 @@ class Generations:
         # The stamp first: what is published in between is then looked at once more, not missed.
         stamp = self.stamp()
         try:
-            name = (self.path / _CURRENT).read_text().strip()
+            name = self._current.read_text().strip()
         except FileNotFoundError:
             return None
         return Live(name, stamp)
+
+    def ahead(self) -> str | None:
+        """Another version's live generation, where it has a newer catalogue than ours."""
+        live = self.live()
+        newest = max(self._of_others(), key=number, default="")
+        return newest if number(newest) > number(live.name if live else "") else None
 
     @contextmanager
     def lock(self, *, wait: bool) -> Generator[None]:
@@ -104,7 +113,9 @@ class Generations:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Busy(f"Another process is writing to {self.path}.") from None
+                raise Busy(
+                    f"Another process is writing to {self.path}. Try again when it is done."
+                ) from None
             yield
 
     def draft(self, label: str, *, keep: bool) -> "Draft":
@@ -114,13 +125,20 @@ class Generations:
         """
         live = self.live()
         base = live.name if live else ""
-        for path in self._others(base):
+        newest = max(number(base), *map(number, self._of_others()), 0)
+        return self._draft(label, base, newest + 1, keep=keep)
+
+    def remake(self, label: str, base: str) -> "Draft":
+        """A draft of the same catalogue as `base`, another version's, and with its number."""
+        return self._draft(label, base, number(base), keep=True)
+
+    def _draft(self, label: str, base: str, number: int, *, keep: bool) -> "Draft":
+        for path in self._drafts():
             if _label(path) == (label, base):
                 draft = Draft(path)
                 draft.reopen()
                 return draft
             shutil.rmtree(path)
-        number = int(base.partition("-")[0] or 0) + 1
         path = self.path / f"{number:06d}-{token_hex(4)}"
         path.mkdir()
         draft = Draft(path)
@@ -128,20 +146,46 @@ class Generations:
         return draft
 
     def publish(self, path: Path) -> None:
-        """Make a finished draft the live generation, and drop all others."""
+        """Make a finished draft the live generation, and drop what nobody needs any more."""
         for file in path.rglob("*"):
             _sync(file)
         _sync(path)
-        aside = self.path / f"{_CURRENT}.new"
+        aside = self._current.with_suffix(_ASIDE)
         aside.write_text(path.name)
         _sync(aside)
-        aside.replace(self.path / _CURRENT)
+        aside.replace(self._current)
         _sync(self.path)
-        for other in self._others(path.name):
+        for current in self._currents()[1:]:
+            current.unlink()
+        for other in self._drafts():
             shutil.rmtree(other)
 
-    def _others(self, live: str) -> list[Path]:
-        return [path for path in self.path.iterdir() if path.is_dir() and path.name != live]
+    def _currents(self) -> list[Path]:
+        """What the other versions call live, the last published first."""
+        found: list[tuple[int, Path]] = []
+        for path in self.path.glob(f"{_CURRENT}*"):
+            if path != self._current and path.suffix != _ASIDE:
+                with suppress(FileNotFoundError):  # dropped at this moment
+                    found.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found, reverse=True)]
+
+    def _of_others(self) -> list[str]:
+        names: list[str] = []
+        for path in self._currents():
+            with suppress(FileNotFoundError):
+                names.append(path.read_text().strip())
+        return names
+
+    def _drafts(self) -> list[Path]:
+        """Whatever is live by no version."""
+        live = self.live()
+        kept = {live.name if live else "", *self._of_others()}
+        return [path for path in self.path.iterdir() if path.is_dir() and path.name not in kept]
+
+
+def number(name: str) -> int:
+    """Which catalogue a generation is of; a higher number is a newer one, and 0 is none."""
+    return int(name.partition("-")[0] or 0)
 
 
 class Draft:
@@ -199,6 +243,17 @@ class Draft:
         """All documents, without their bodies, in the order of their numbers."""
         for number, clues in self._db.execute("SELECT number, clues FROM document ORDER BY number"):
             yield Numbered(number, _DECODE.decode(clues))
+
+    def whole(self) -> Iterator[tuple[int, Document, bytes]]:
+        """All documents with their numbers, and beside each its body."""
+        asked = "SELECT number, clues, body FROM document ORDER BY number"
+        for number, clues, body in self._db.execute(asked):
+            yield number, _DECODE.decode(clues), body
+
+    def count(self) -> int:
+        """How many documents there are, numbered as they must be by now."""
+        [(count,)] = self._db.execute("SELECT count(*) FROM document")
+        return int(count)
 
     def close(self) -> None:
         """Let go of the file."""

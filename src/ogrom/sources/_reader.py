@@ -1,12 +1,10 @@
 """Answering from one published generation.
 
-A document's text is kept as the terms of `_analysis`, and a question is built of terms. Nothing is
-ever parsed as a query, so no text can be a wrong one.
+A document's text is kept as the terms of `_analysis`, and a question is built of terms.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -15,35 +13,20 @@ import tantivy
 from tantivy import Occur, Query
 
 from ogrom.sources._analysis import Analysis
-from ogrom.sources._building import DOWN, FACET, LAYOUT, NUMBER, RANK, TEXT, UP, About
+from ogrom.sources._building import DOWN, FACET, NUMBER, RANK, TEXT, UP, About
 from ogrom.sources._generations import Bodies, Live
-from ogrom.sources._query import Found, Range, Schema, Search
-
-ENOUGH = 20
-"""With fewer documents that have all the words, those that lack one are shown after them."""
-
-WORDS = 32
-"""How many words of a question count; the rest are left out."""
-
-TIER = 256.0
-"""What having a word is worth: more than all that frequency and place can add up to."""
-
-ROOT = 0.7
-"""What a word's root is worth where the word itself is asked for."""
-
-NEAR = 2
-"""How many words may stand between two that belong together ("rotes langes weites Kleid")."""
-
-NEARNESS = 0.25
-"""What it is worth that they do: enough to decide between documents that are alike otherwise."""
-
-FACET_VALUES = 200
-"""How many values of a facet are counted, the most frequent first."""
-
-COUNTED = 128
-"""For how many questions the counts are remembered; they cost more than the page itself."""
-
-_INT64 = 2**63
+from ogrom.sources._matching import (
+    COUNTED,
+    FACET_VALUES,
+    NEAR,
+    NEARNESS,
+    ROOT,
+    bounds,
+    enough,
+    sound,
+    understand,
+)
+from ogrom.sources._query import Found, Range, Search
 
 
 class Matching(NamedTuple):
@@ -81,10 +64,6 @@ class Reader:
         self._analysis = Analysis(self.about.lexicon)
         self._counts: OrderedDict[object, Counts] = OrderedDict()
 
-    def fits(self, schema: Schema) -> bool:
-        """Whether this generation was made by code that would make it the same today."""
-        return self.about.layout == LAYOUT and self.about.schema == schema
-
     def search(self, query: Search) -> Found:
         """Answer the question."""
         matching = self._matching(query.text)
@@ -99,26 +78,15 @@ class Reader:
 
     def _matching(self, text: str) -> Matching | None:
         """The text as clauses, one for each word; None where it has no word to look for."""
-        if not text or text.isspace():
-            return Matching((), (), ())
-        words = list(dict.fromkeys(self._analysis.words(text)))[:WORDS]
-        roots = {
-            term: word.root if len(word.sought) == 1 else None
-            for word in words
-            for term in word.sought
-        }
-        if not roots:
+        question = understand(text, self._analysis)
+        if question is None:
             return None
-        found = [self._word(term, root) for term, root in roots.items()]
-        heads = self.about.lexicon.heads
-        thing = max(roots, key=lambda term: heads.get(term, 0))
+        found = [self._word(one.term, one.root) for one in question.words]
         tiers = [
-            Query.const_score_query(word, 2 * TIER if term == thing and term in heads else TIER)
-            for word, term in zip(found, roots, strict=True)
+            Query.const_score_query(query, one.worth)
+            for query, one in zip(found, question.words, strict=True)
         ]
-        # Of a compound it is the last part that its neighbours are about.
-        near = [self._near(one.sought[-1], two.sought[-1]) for one, two in pairwise(words)]
-        return Matching(found, tiers, near)
+        return Matching(found, tiers, [self._near(*pair) for pair in question.near])
 
     def _word(self, term: str, root: str | None) -> Query:
         if root is None:
@@ -171,9 +139,9 @@ class Reader:
             for name, values in query.filters.items()
             if values and name != but
         ] + [
-            Query.range_query(schema, NUMBER + name, tantivy.FieldType.Integer, *_bounds(bounds))
-            for name, bounds in query.ranges.items()
-            if bounds != Range()
+            Query.range_query(schema, NUMBER + name, tantivy.FieldType.Integer, *bounds(one))
+            for name, one in query.ranges.items()
+            if one != Range()
         ]
 
     # -- what is found
@@ -183,7 +151,7 @@ class Reader:
             query.text,
             query.order is None,
             tuple((name, values) for name, values in query.filters.items() if values),
-            tuple((name, bounds.least, bounds.most) for name, bounds in query.ranges.items()),
+            tuple((name, one.least, one.most) for name, one in query.ranges.items()),
             query.facets,
         )
         counts = self._counts.get(key)
@@ -196,11 +164,10 @@ class Reader:
         return counts
 
     def _count_anew(self, query: Search, matching: Matching) -> Counts:
-        # Where the order is not relevance, near misses would come before what was asked for.
-        enough = ENOUGH if query.order is None else 1
+        wanted = enough(query.order)
         needed = len(matching.words)
         total = self._total(self._found(query, matching, needed))
-        while total < enough and needed > 1:
+        while total < wanted and needed > 1:
             needed -= 1
             total = self._total(self._found(query, matching, needed))
         return Counts(needed, total, self._facets(query, matching, needed))
@@ -273,16 +240,3 @@ class Reader:
     def _ranks(self, addresses: list[tantivy.DocAddress]) -> list[int]:
         ranks = self._searcher.fast_field_values(RANK, addresses)
         return [int(rank) for rank in ranks if rank is not None]
-
-
-def _bounds(bounds: Range) -> tuple[int | None, int | None]:
-    return _int64(bounds.least), _int64(bounds.most)
-
-
-def _int64(number: int | None) -> int | None:
-    return number if number is None else max(-_INT64, min(number, _INT64 - 1))
-
-
-def sound(text: str) -> str:
-    """The text as it can be kept: half of a surrogate pair is no character."""
-    return text.encode("utf-8", "replace").decode()

@@ -5,10 +5,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ogrom.sources._building import build
+import msgspec
+
+from ogrom.sources._building import Progress, Told, build, unseen, version
 from ogrom.sources._generations import Draft, Generations
+from ogrom.sources._matching import sound
 from ogrom.sources._query import Found, Schema, Search
-from ogrom.sources._reader import Reader, sound
+from ogrom.sources._reader import Reader
 
 LOOK_AGAIN = 1.0
 """Seconds for which a reader does not look whether there is a new generation."""
@@ -19,12 +22,12 @@ class TantivyIndex:
 
     def __init__(self, path: Path, schema: Schema) -> None:
         self.schema = schema
-        self._generations = Generations(path)
+        self._generations = Generations(path, version(schema))
         self._reader: Reader | None = None
         self._looked = 0.0
         self._refresh()
-        if not self._fits():
-            self._build_anew()
+        if self._generations.ahead():
+            self._catch_up()
 
     @property
     def revision(self) -> str:
@@ -68,16 +71,22 @@ class TantivyIndex:
             yield
 
     @contextmanager
-    def draft(self, label: str, *, origin: str, keep: bool) -> Generator[Draft]:
+    def draft(
+        self, label: str, *, origin: str, keep: bool, progress: Progress = unseen
+    ) -> Generator[Draft]:
         """Write, while `locked`: what is put is published, all at once, when the block ends well.
 
         A draft of the same label that was left behind is gone on with: see its mark. `keep` says
         whether a new one starts with the documents that are live.
         """
-        draft = self._generations.draft(label, keep=keep)
+        with self._publishing(self._generations.draft(label, keep=keep), origin, progress) as draft:
+            yield draft
+
+    @contextmanager
+    def _publishing(self, draft: Draft, origin: str, progress: Progress) -> Generator[Draft]:
         try:
             yield draft
-            build(draft, self.schema, origin)
+            build(draft, self.schema, origin, progress)
         finally:
             draft.close()
         self._generations.publish(draft.path)
@@ -89,14 +98,15 @@ class TantivyIndex:
             self._reader.bodies.close()
             self._reader = None
 
-    def _fits(self) -> bool:
-        return self._reader is None or self._reader.fits(self.schema)
-
-    def _build_anew(self) -> None:
+    def _catch_up(self) -> None:
+        """Make an index of our own of the newer catalogue that another release has published."""
         with self.locked(wait=True):
-            if self._reader is not None and not self._fits():
-                about = self._reader.about
-                with self.draft(about.label, origin=about.origin, keep=True):
+            if (newer := self._generations.ahead()) is not None:
+                about = (self._generations.path / newer / "about.json").read_bytes()
+                told = msgspec.json.decode(about, type=Told)
+                with self._publishing(
+                    self._generations.remake(told.label, newer), told.origin, unseen
+                ):
                     pass
 
     def _current(self) -> Reader | None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from ogrom.http import Context, Unauthorized
-from shop.protocols import User, Users
+from shop.protocols import CannotTell, User, Users
 
 CHALLENGE = 'Bearer realm="shop"'
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -11,6 +11,8 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def bearer(users: Users, *, reads: bool = True) -> Callable[[Context], Awaitable[User | bool]]:
     """Asks whose token it is; the user is `ctx.principal(User)`.
+
+    While nobody can tell whose it is, what needs no token can still be read.
 
     Args:
         users: who knows.
@@ -24,7 +26,12 @@ def bearer(users: Users, *, reads: bool = True) -> Callable[[Context], Awaitable
         scheme, _, token = field.partition(" ")
         if scheme.lower() != "bearer":
             return False
-        user = await users.by_token(token.strip())
+        try:
+            user = await users.by_token(token.strip())
+        except CannotTell:
+            if reads and ctx.method in READS:
+                return True
+            raise
         if user is None:
             detail = "This token is nobody's, or no longer anybody's. Get a new one."
             raise Unauthorized(detail, challenge=f'{CHALLENGE}, error="invalid_token"')

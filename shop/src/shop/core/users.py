@@ -1,18 +1,21 @@
 """Users: who somebody is."""
 
-from ogrom.http import Context, Resource, problem
-from shop.protocols import User, Users
+from ogrom.http import Context, Resource, aged, problem
+from shop.protocols import Profile, Users
 
 
-def user(source: Users) -> Resource[User]:
-    """One user, found by id."""
+def user(source: Users) -> Resource[Profile]:
+    """One user, found by id; with the age of the news, where it was kept."""
 
-    async def find(ctx: Context) -> User | None:
-        return await source.by_id(ctx["user_id"])
+    async def find(ctx: Context) -> Profile | None:
+        return await source.profile(ctx["user_id"])
+
+    def show(_: Context, found: Profile) -> object:
+        return aged(found.user, age=found.age, fresh=found.fresh)
 
     return Resource(
         name="user",
         exists=find,
-        cache_control="public, max-age=60",
+        handle_ok=show,
         handle_not_found=problem("There is no user with this id."),
     )

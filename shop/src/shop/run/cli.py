@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ogrom.serve import ListenError, serve
+from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
 from shop.run.settings import Settings, SettingsError
 from shop.run.wiring import application
@@ -19,11 +20,19 @@ def main() -> None:
 
 
 main.add_command(import_catalogue)
+main.add_command(identity)
 
 
 @main.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="The port; 0 takes a free one.")
+@click.option(
+    "--port",
+    envvar="PORT",
+    default=8080,
+    show_default=True,
+    show_envvar=True,
+    help="The port; 0 takes a free one.",
+)
 @click.option(
     "--listen",
     "where",

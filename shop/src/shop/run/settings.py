@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from ogrom.sources.http import Secret, address
 from shop.protocols import LOCALES
 
 
@@ -22,6 +24,11 @@ class Settings:
         products: how many products an empty catalogue is filled with (`OGROM_PRODUCTS`).
         origins: whose pages may use the API (`OGROM_ORIGINS`, comma-separated; "*" for all).
         release: the commit that runs (`OGROM_RELEASE`).
+        users: the identity API that knows the users (`OGROM_USERS`, a URL, with its secret in it or
+            in `OGROM_USERS_TOKEN`); "" for those in the shop's own database.
+        users_token: the secret that it asks for.
+        logstash: where log lines go besides standard output (`OGROM_LOGSTASH`,
+            `tcp://host:port`).
     """
 
     state: Path = Path(".state")
@@ -29,6 +36,9 @@ class Settings:
     products: int = 2_000
     origins: tuple[str, ...] = ("*",)
     release: str = ""
+    users: str = ""
+    users_token: Secret = Secret("")  # noqa: RUF009 - it is frozen
+    logstash: tuple[str, int] | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -45,13 +55,65 @@ class Settings:
         products = env.get("OGROM_PRODUCTS", "2000")
         if not products.isdecimal() or not 0 <= int(products[:9]) <= 1_000_000:
             raise SettingsError(f"OGROM_PRODUCTS: {products!r} is not a number from 0 to 1000000.")
+        users, users_token = _users(env)
         return cls(
             state=Path(env.get("OGROM_STATE") or ".state"),
             locales=locales or LOCALES,
             products=int(products),
             origins=_list(env.get("OGROM_ORIGINS", "*")),
             release=env.get("OGROM_RELEASE", ""),
+            users=users,
+            users_token=users_token,
+            logstash=_logstash(env.get("OGROM_LOGSTASH", "").strip()),
         )
+
+
+def _users(env: Mapping[str, str]) -> tuple[str, Secret]:
+    url, given = env.get("OGROM_USERS", "").strip(), env.get("OGROM_USERS_TOKEN", "").strip()
+    if not url:
+        if given:
+            raise SettingsError("OGROM_USERS_TOKEN is for OGROM_USERS, which is not set: set both.")
+        return "", Secret("")
+    try:
+        found = address(url)
+    except ValueError as error:
+        raise SettingsError(
+            f"OGROM_USERS: {error}. Write https://identity.example/api, and its secret in"
+            " OGROM_USERS_TOKEN."
+        ) from None
+    if given and found.secret:
+        raise SettingsError(
+            "OGROM_USERS has a secret in it, and OGROM_USERS_TOKEN is one too: keep the latter."
+        )
+    secret = Secret(given) if given else found.secret
+    if not secret:
+        raise SettingsError(
+            "OGROM_USERS needs a secret, for not everybody may ask whose token this is: set"
+            " OGROM_USERS_TOKEN."
+        )
+    if not secret.reveal().isascii() or not secret.reveal().isprintable() or " " in secret.reveal():
+        raise SettingsError(
+            "OGROM_USERS_TOKEN: no bearer token has spaces or letters like ä in it."
+        )
+    return found.url, secret
+
+
+def _logstash(url: str) -> tuple[str, int] | None:
+    if not url:
+        return None
+    try:
+        parts = urlsplit(address(url, schemes=("tcp",)).url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise SettingsError(
+            f"OGROM_LOGSTASH: {error}. Write tcp://logstash.example:5044."
+        ) from None
+    if host is None or not port or parts.path:
+        raise SettingsError(
+            "OGROM_LOGSTASH: it needs a host and a port, and no more. Write"
+            " tcp://logstash.example:5044."
+        )
+    return host, port
 
 
 def _list(text: str) -> tuple[str, ...]:

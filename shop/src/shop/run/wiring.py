@@ -1,14 +1,29 @@
 """The shop, put together: sources by locale, routes by version and locale."""
 
+import asyncio
+import logging
+import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from functools import partial
+from math import ceil
 
 from ogrom.http import Context, Cors, Resource, Routes, Service, ServiceUnavailable
-from ogrom.serve import App, AsgiApp, JsonLog, Limits, asgi
-from ogrom.sources import sql
+from ogrom.serve import (
+    App,
+    AsgiApp,
+    EventIds,
+    JsonLog,
+    Limits,
+    LogHandler,
+    Shipper,
+    asgi,
+    to_stdout,
+)
+from ogrom.sources import http, sql
+from ogrom.sources.resilience import Shield
 from shop import core
-from shop.protocols import LOCALES, ProductQuery
+from shop.protocols import LOCALES, CannotTell, ProductQuery, Users
 from shop.run.settings import Settings
 from shop.sources.catalogue import generate
 from shop.sources.collages import SqlCollages
@@ -18,13 +33,17 @@ from shop.sources.products import TantivyProducts
 from shop.sources.ratings import SqlRatings
 from shop.sources.schema import STEPS
 from shop.sources.users import SqlUsers
+from shop.sources.users_http import HttpUsers, shield
 
 NAME = "shop"
 
 
 @asynccontextmanager
 async def shop(
-    settings: Settings, *, greet: Callable[[tuple[DemoUser, ...]], object] | None = None
+    settings: Settings,
+    *,
+    greet: Callable[[tuple[DemoUser, ...]], object] | None = None,
+    shipper: Shipper | None = None,
 ) -> AsyncGenerator[App]:
     """The shop on its embedded sources: SQLite and tantivy, in `settings.state`.
 
@@ -33,6 +52,7 @@ async def shop(
     Args:
         settings: how it runs.
         greet: is told the invented users, with their tokens.
+        shipper: takes the log to logstash, where it goes there.
     """
     settings.state.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -44,13 +64,17 @@ async def shop(
         }
         for locale, products in catalogues.items():
             products.fill(generate(settings.products, locale))
-        async with sql.connect(settings.state / "shop.sqlite") as db:
+        async with (
+            sql.connect(settings.state / "shop.sqlite") as db,
+            AsyncExitStack() as closers,
+        ):
             await sql.migrate(db, STEPS)
-            users = await _fill(db, next(iter(catalogues.values())))
+            demo = await _fill(db, next(iter(catalogues.values())))
+            users, guard = await _users(settings, db, closers)
             if greet is not None:
-                greet(users)
+                greet(() if settings.users else demo)
             yield App(
-                service=_service(settings, db, catalogues),
+                service=_service(settings, db, catalogues, users),
                 checks={
                     "sql": partial(_ping, db),
                     **{
@@ -58,13 +82,34 @@ async def shop(
                         for each, found in catalogues.items()
                     },
                 },
+                optional={
+                    **({"users": guard.check} if guard else {}),
+                    **({"logstash": shipper.check} if shipper else {}),
+                },
+                metrics=tuple(each.metrics for each in (guard, shipper) if each is not None),
                 name=NAME,
                 release=settings.release,
             )
 
 
-def _service(settings: Settings, db: sql.Db, catalogues: dict[str, TantivyProducts]) -> Service:
-    users, ratings = SqlUsers(db), SqlRatings(db)
+async def _users(
+    settings: Settings, db: sql.Db, stack: AsyncExitStack
+) -> tuple[Users, Shield | None]:
+    """Who knows the users: the identity API, behind its shield, or our own database."""
+    if not settings.users:
+        return SqlUsers(db), None
+    client = await stack.enter_async_context(
+        http.connect(settings.users, name="identity API", token=settings.users_token, timeout=2)
+    )
+    guard = shield()
+    stack.push_async_callback(guard.close)
+    return HttpUsers(client, guard), guard
+
+
+def _service(
+    settings: Settings, db: sql.Db, catalogues: dict[str, TantivyProducts], users: Users
+) -> Service:
+    ratings = SqlRatings(db)
     routes: Routes = {
         "/": _home(settings.locales),
         "/v1": {
@@ -84,12 +129,18 @@ def _service(settings: Settings, db: sql.Db, catalogues: dict[str, TantivyProduc
     return Service(
         routes,
         cors=Cors(origins=settings.origins) if settings.origins else None,
-        refusals={sql.Unavailable: _unavailable},
+        refusals={sql.Unavailable: _unavailable, CannotTell: _cannot_tell},
     )
 
 
 def _unavailable(_: sql.Unavailable) -> ServiceUnavailable:
     return ServiceUnavailable("The database does not answer.", retry_after=2)
+
+
+def _cannot_tell(error: CannotTell) -> ServiceUnavailable:
+    """The client need not know why, but when to come back."""
+    detail = "Who somebody is cannot be told at this moment. Try again later."
+    return ServiceUnavailable(detail, retry_after=ceil(error.retry_after))
 
 
 def _home(locales: tuple[str, ...]) -> Resource[None]:
@@ -120,5 +171,39 @@ def application(
 ) -> AsgiApp:
     """The shop as an ASGI application, for any server: `uvicorn --factory shop.run:application`."""
     chosen = settings or Settings.from_env()
-    log = JsonLog(NAME, chosen.release)
-    return asgi(lambda: shop(chosen, greet=greet), limits=limits, log=log)
+    log, shipper = _log(chosen)
+
+    @asynccontextmanager
+    async def logged() -> AsyncGenerator[App]:
+        handler = LogHandler(log)
+        logging.getLogger().addHandler(handler)
+        try:
+            async with shop(chosen, greet=greet, shipper=shipper) as app:
+                yield app
+        finally:
+            logging.getLogger().removeHandler(handler)
+            log.close()
+            if shipper is not None:
+                await asyncio.to_thread(shipper.close)
+
+    return asgi(logged, limits=limits, log=log)
+
+
+def _log(settings: Settings) -> tuple[JsonLog, Shipper | None]:
+    """The log: standard output, and logstash where that is wanted."""
+    if settings.logstash is None:
+        return JsonLog(NAME, settings.release), None
+    host, port = settings.logstash
+    stamp = EventIds()
+
+    def tell(level: str, message: str) -> None:
+        log.put({"@timestamp": time.time(), "log.level": level, "message": message})
+
+    def write(lines: bytes) -> None:
+        stamped = stamp(lines)
+        shipper.put(stamped)
+        to_stdout(stamped)
+
+    shipper = Shipper(host, port, settings.state / "log", tell=tell)
+    log = JsonLog(NAME, settings.release, write=write)
+    return log, shipper.start()

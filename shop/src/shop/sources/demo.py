@@ -14,7 +14,7 @@ from ogrom.sources.sql import Db, Queries
 from shop.protocols import User
 from shop.sources.users import SqlUsers, add_user
 
-__all__ = ["DemoUser", "fill_demo"]
+__all__ = ["DemoUser", "demo_users", "fill_demo"]
 
 _MOST_PRODUCTS = 500  # a catalogue may have millions, and the service is waiting to start
 
@@ -81,6 +81,14 @@ class DemoUser(Struct, frozen=True):
     token: str
 
 
+def demo_users() -> dict[str, User]:
+    """The invented users, by their tokens."""
+    return {
+        _token(user_id): User(user_id, name, _OPENED + timedelta(days=3 * number))
+        for number, (user_id, name) in enumerate(_NAMES.items())
+    }
+
+
 async def fill_demo(
     db: Db, product_ids: Sequence[str], locales: Sequence[str]
 ) -> tuple[DemoUser, ...]:
@@ -91,9 +99,8 @@ async def fill_demo(
     """
     async with db.transaction() as tx:
         if not await tx.one(int, "SELECT COUNT(*) FROM users"):
-            for number, (user_id, name) in enumerate(_NAMES.items()):
-                joined = _OPENED + timedelta(days=3 * number)
-                await add_user(tx, User(user_id, name, joined), _token(user_id))
+            for token, user in demo_users().items():
+                await add_user(tx, user, token)
         users = SqlUsers(tx)
         tokens = [_token(user_id) for user_id in _NAMES]
         found = [(await users.by_token(token), token) for token in tokens]

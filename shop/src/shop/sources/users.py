@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from ogrom.sources.sql import Queries
-from shop.protocols import User
+from shop.protocols import Profile, User
 
 __all__ = ["SqlUsers", "add_user"]
 
@@ -19,6 +19,11 @@ class SqlUsers:
         return await self._db.one(
             User, "SELECT id, name, joined FROM users WHERE id = :id", id=user_id
         )
+
+    async def profile(self, user_id: str) -> Profile | None:
+        """The user, as new as can be; None where there is no such id."""
+        user = await self.by_id(user_id)
+        return None if user is None else Profile(user)
 
     async def by_token(self, token: str) -> User | None:
         """Whose bearer token this is; None where it is nobody's."""

@@ -1,0 +1,255 @@
+"""What HTTP semantics cost in process: a handler written by hand, the specialised one, the plain walk.
+
+Run it as `python bench/engine.py`. All three do the same visible work for the same requests: route,
+lookup, links, JSON, header fields; the one by hand knows nothing of what a client may send besides.
+They take turns within each round, so that a busy machine slows all of them; what is reported is the
+median of the rounds.
+"""
+
+from collections.abc import Callable, Coroutine
+from statistics import median
+from time import perf_counter_ns
+from typing import Any
+
+import msgspec
+from _bench import report
+from msgspec import Struct
+
+from ogrom.http import (
+    Answer,
+    Context,
+    Cors,
+    Created,
+    Head,
+    Outcome,
+    Request,
+    Resource,
+    Response,
+    Service,
+)
+
+ROUNDS = 41
+CALLS = 2_000
+Answers = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class Product(Struct, frozen=True):
+    """What is kept."""
+
+    id: str
+    name: str
+    price: int
+    revision: str
+
+
+class Draft(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent."""
+
+    name: str
+    price: int
+
+
+SHELF = {str(n): Product(str(n), f"Shirt {n}", 1999 + n, f"r{n}") for n in range(8000, 9000)}
+FIRST = list(SHELF.values())[:20]
+
+
+async def by_id(product_id: str) -> Product | None:
+    return SHELF.get(product_id)
+
+
+def service() -> Service:
+    """The shop in small: products with links, a list, and one that is made."""
+
+    async def find(ctx: Context) -> Product | None:
+        return await by_id(ctx["product_id"])
+
+    def show(ctx: Context, product: Product) -> object:
+        return {
+            "id": product.id,
+            "name": product.name,
+            "price": product.price,
+            "ratings": ctx.path_for("ratings", product_id=product.id),
+            "comments": ctx.path_for("comments", product_id=product.id),
+        }
+
+    async def search(ctx: Context, _: None) -> object:
+        items = [
+            {
+                "id": product.id,
+                "name": product.name,
+                "price": product.price,
+                "url": ctx.path_for("product", product_id=product.id),
+            }
+            for product in FIRST
+        ]
+        return Answer(
+            {"items": items, "total": len(SHELF)},
+            {"Link": '</v1/de-DE/products?page=2>; rel="next"'},
+        )
+
+    async def post(ctx: Context, _: None) -> Outcome:
+        draft = ctx.body(Draft)
+        made = Product("9000", draft.name, draft.price, "r9000")
+        return Created(made, at=ctx.path_for("product", product_id=made.id), etag=made.revision)
+
+    product = Resource(
+        name="product",
+        exists=find,
+        languages=("de-DE",),
+        etag=lambda product: product.revision,
+        cache_control="public, no-cache",
+        handle_ok=show,
+    )
+    products = Resource(
+        name="products", languages=("de-DE",), body=Draft, post=post, handle_ok=search,
+        etag=lambda _: "c1", cache_control="public, no-cache",
+    )  # fmt: skip
+    return Service(
+        {
+            "/v1/de-DE/products": {
+                "": products,
+                "/{product_id}": {
+                    "": product,
+                    "/ratings": Resource(name="ratings"),
+                    "/comments": Resource(name="comments"),
+                },
+            }
+        },
+        cors=Cors(origins=("*",)),
+    )
+
+
+PREFIX = "/v1/de-DE/products/"
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Draft).decode
+
+
+async def by_hand(request: Request) -> Response:
+    """The same answers, for these requests and no others."""
+    path, method, headers = request.path, request.method, request.headers
+    if path.startswith(PREFIX):
+        product_id = path[len(PREFIX) :]
+        product = await by_id(product_id)
+        if product is None:
+            return Response(status=404)
+        tag = f'"{product.revision}"'
+        if headers.get("if-none-match") == tag:
+            head = f"Cache-Control: public, no-cache\r\nETag: {tag}\r\nVary: Accept, Accept-Encoding\r\n"
+            return Response(status=304, headers=Head(head.encode()), route="product")
+        content = encode(
+            {
+                "id": product.id,
+                "name": product.name,
+                "price": product.price,
+                "ratings": f"{PREFIX}{product.id}/ratings",
+                "comments": f"{PREFIX}{product.id}/comments",
+            }
+        )
+        head = (
+            "Content-Type: application/json\r\nContent-Language: de-DE\r\n"
+            f"Content-Length: {len(content)}\r\nCache-Control: public, no-cache\r\n"
+            f"ETag: {tag}\r\nVary: Accept, Accept-Encoding\r\n"
+        )
+        sent = b"" if method == "HEAD" else content
+        return Response(status=200, headers=Head(head.encode()), content=sent, route="product")
+    if method == "POST":
+        assert isinstance(request.content, bytes)
+        draft = decode(request.content)
+        made = Product("9000", draft.name, draft.price, "r9000")
+        content = encode(made)
+        head = (
+            f"Content-Type: application/json\r\nContent-Language: de-DE\r\n"
+            f"Content-Length: {len(content)}\r\nLocation: {PREFIX}{made.id}\r\n"
+            f'ETag: "{made.revision}"\r\nVary: Accept, Accept-Encoding\r\n'
+        )
+        return Response(status=201, headers=Head(head.encode()), content=content, route="products")
+    items = [
+        {"id": each.id, "name": each.name, "price": each.price, "url": f"{PREFIX}{each.id}"}
+        for each in FIRST
+    ]
+    content = encode({"items": items, "total": len(SHELF)})
+    head = (
+        f'Link: </v1/de-DE/products?page=2>; rel="next"\r\n'
+        "Content-Type: application/json\r\nContent-Language: de-DE\r\n"
+        f"Content-Length: {len(content)}\r\nCache-Control: public, no-cache\r\n"
+        'ETag: "c1"\r\nVary: Accept, Accept-Encoding\r\n'
+    )
+    return Response(status=200, headers=Head(head.encode()), content=content, route="products")
+
+
+def requests() -> dict[str, Request]:
+    """What is asked, by the name that the table has for it."""
+    sent = {"host": "shop.example", "accept": "*/*", "user-agent": "bench"}
+    body = b'{"name":"Hat","price":999}'
+    posted = {**sent, "content-type": "application/json", "content-length": str(len(body))}
+    one = f"{PREFIX}8231"
+    return {
+        "product GET": Request(method="GET", path=one, headers=sent, id="1"),
+        "product 304": Request(
+            method="GET", path=one, headers={**sent, "if-none-match": '"r8231"'}, id="1"
+        ),
+        "product HEAD": Request(method="HEAD", path=one, headers=sent, id="1"),
+        "search of 20": Request(method="GET", path=PREFIX[:-1], headers=sent, id="1"),
+        "POST 201": Request(method="POST", path=PREFIX[:-1], headers=posted, content=body, id="1"),
+    }
+
+
+def once(answers: Answers, request: Request) -> Response:
+    """The response of a coroutine that never waits."""
+    try:
+        answers(request).send(None)
+    except StopIteration as done:
+        response: Response = done.value
+        return response
+    raise RuntimeError("it waits")
+
+
+def microseconds(answers: Answers, request: Request) -> float:
+    """One request, of many that are timed together."""
+    start = perf_counter_ns()
+    for _ in range(CALLS):
+        try:
+            answers(request).send(None)
+        except StopIteration as done:
+            done.value  # noqa: B018 - as a server takes it
+    return (perf_counter_ns() - start) / CALLS / 1_000
+
+
+def main() -> None:
+    """Checks that all answer alike, then measures them in turns."""
+    shop = service()
+    ways: dict[str, Answers] = {
+        "by hand": by_hand,
+        "specialised": shop.respond,
+        "plain walk": shop.walk,
+    }
+    asked = requests()
+    for name, request in asked.items():
+        answers = [once(way, request) for way in ways.values()]
+        seen = {(each.status, tuple(sorted(each.headers)), each.content) for each in answers}
+        if len(seen) != 1:
+            raise SystemExit(f"{name}: the answers differ: {seen}")
+    times: dict[tuple[str, str], list[float]] = {(n, way): [] for n in asked for way in ways}
+    for _ in range(ROUNDS):
+        for name, request in asked.items():
+            for way, answers_ in ways.items():
+                times[name, way].append(microseconds(answers_, request))
+    found = {key: median(rounds) for key, rounds in times.items()}
+    rows: list[list[object]] = []
+    figures: dict[str, float] = {}
+    for name in asked:
+        hand, fast, slow = (found[name, way] for way in ways)
+        rows.append([name, hand, fast, slow, fast / hand, slow / hand])
+        key = name.replace(" ", "_").lower()
+        figures |= {
+            f"{key}_by_hand_us": hand,
+            f"{key}_specialised_us": fast,
+            f"{key}_plain_us": slow,
+            f"{key}_ratio": fast / hand,
+        }
+    columns = ["µs per request", *ways, "specialised / by hand", "plain / by hand"]
+    report("engine", "A request in process", columns, rows, figures)
+
+
+if __name__ == "__main__":
+    main()

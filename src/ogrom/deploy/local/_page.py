@@ -1,0 +1,211 @@
+"""What the page that shows a target is made of: its files, the state, one sample a second, two buttons.
+
+It listens on loopback alone. A page of another site may still make a browser send requests here, so
+what changes something must name a loopback host (DNS rebinding), come from our own origin, be JSON,
+and carry the token that our page was given (OWASP, Cross-Site Request Forgery Prevention).
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from msgspec import MsgspecError, json
+
+from ogrom.deploy._target import DeployError, TargetError
+from ogrom.deploy.local._control import Scale
+from ogrom.deploy.local._counts import Sample
+from ogrom.deploy.local._supervisor import Supervisor, run_command
+
+FILES: Final = Path(__file__).parent.parent / "page"
+TOKEN_FIELD: Final = "Ogrom-Token"  # noqa: S105 - a field's name
+PLACEHOLDER: Final = "{{ogrom-token}}"
+"""What index.html has in the place of the token."""
+_LINES: Final = 200
+
+
+class Page:
+    """The page of one `ogrom up`. Holds its token."""
+
+    def __init__(self, up: Supervisor) -> None:
+        self._up = up
+        self.token: Final = secrets.token_urlsafe(24)
+        self._commands: set[asyncio.Task[int]] = set()
+
+    def application(self) -> web.Application:
+        """What answers."""
+        app = web.Application(middlewares=[self._guard], client_max_size=1 << 16)
+        app.router.add_get("/", self._index)
+        app.router.add_get("/state", self._state)
+        app.router.add_get("/events", self._events)
+        app.router.add_post("/rollback", self._rollback)
+        app.router.add_post("/scale", self._scale)
+        if FILES.is_dir():
+            app.router.add_static("/files/", FILES)
+        return app
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        why = refusal(request.host, request.method, dict(request.headers), self.token)
+        if why:
+            return web.json_response({"detail": why}, status=403)
+        return await handler(request)
+
+    async def _index(self, _: web.Request) -> web.Response:
+        file = FILES / "index.html"
+        if not await asyncio.to_thread(file.is_file):
+            raise web.HTTPNotFound(text="This installation has no page. Its data: /state, /events")
+        text = await asyncio.to_thread(file.read_text, encoding="utf-8")
+        return web.Response(
+            text=text.replace(PLACEHOLDER, self.token),
+            content_type="text/html",
+            headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"},
+        )
+
+    async def _state(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=await self._now(),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _now(self) -> bytes:
+        settings = self._up.settings
+        history = await asyncio.to_thread(_last_lines, settings.folder / "history.jsonl")
+        journals = sorted((settings.folder / "rollouts").glob("*.jsonl"))
+        journal = await asyncio.to_thread(_last_lines, journals[-1]) if journals else []
+        return json.encode(
+            {
+                "target": settings.name,
+                "listen": settings.listen,
+                "observation": await self._up.observe(),
+                "series": self._up.series,
+                "history": history,
+                "journal": journal,
+            }
+        )
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """`sample` each second, `state` when a state has changed (html.spec.whatwg.org, 9.2)."""
+        answer = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await answer.prepare(request)
+        queue: asyncio.Queue[Sample] = asyncio.Queue()
+        self._up.samples.add(queue)
+        shown: Any = None
+        try:
+            while not self._up.stopping.is_set():
+                environments = (await self._up.observe()).environments
+                now = [
+                    (name, each.release, each.share, each.wanted, each.instances)
+                    for name, each in environments.items()
+                ]
+                if now != shown:
+                    shown = now
+                    await answer.write(b"event: state\ndata: " + await self._now() + b"\n\n")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(2):
+                        sample = await queue.get()
+                        await answer.write(b"event: sample\ndata: " + json.encode(sample) + b"\n\n")
+        except (ConnectionError, TargetError):
+            pass  # nobody looks any more, or all ends
+        finally:
+            self._up.samples.discard(queue)
+        return answer
+
+    async def _rollback(self, _: web.Request) -> web.Response:
+        command = self._up.settings.rollback
+        if not command:
+            return web.json_response({"detail": "Nothing can roll back here."}, status=501)
+        task = asyncio.create_task(run_command(command, self._up.folder))
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
+        return web.json_response({"detail": "rolling back"}, status=202)
+
+    async def _scale(self, request: web.Request) -> web.Response:
+        try:
+            wanted = json.decode(await request.read(), type=Scale)
+            await self._up.scale(wanted.minimum, wanted.maximum)
+        except (DeployError, MsgspecError) as error:
+            return web.json_response({"detail": str(error)}, status=422)
+        return web.json_response({"minimum": wanted.minimum, "maximum": wanted.maximum})
+
+
+def refusal(host: str, method: str, fields: dict[str, str], token: str) -> str:
+    """Why a request is refused; empty where it is not.
+
+    Args:
+        host: what it says in `Host`.
+        method: of the request.
+        fields: of its header; names in any case.
+        token: what our page was given.
+    """
+    given = {name.lower(): value for name, value in fields.items()}
+    if not is_loopback(host):
+        return f"{host} is not this machine."
+    if method in {"GET", "HEAD"}:
+        return ""
+    if given.get("origin", f"http://{host}") != f"http://{host}":
+        return "It comes from another site."
+    if given.get("sec-fetch-site", "same-origin") != "same-origin":
+        return "It comes from another site."
+    if given.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return "It is not application/json."
+    if not secrets.compare_digest(given.get(TOKEN_FIELD.lower(), "").encode(), token.encode()):
+        return f"{TOKEN_FIELD} is not that of the page: load it again."
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a `Host` names this machine by a name that no name server answers for."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name in {"localhost", "::1"} or (
+        name.startswith("127.") and name.replace(".", "").isdecimal()
+    )
+
+
+def _last_lines(file: Path) -> list[Any]:
+    try:
+        lines = file.read_bytes().splitlines()[-_LINES:]
+    except FileNotFoundError:
+        return []
+    found: list[Any] = []
+    for line in lines:
+        with suppress(MsgspecError):  # the last may be half written
+            found.append(json.decode(line))
+    return found
+
+
+@asynccontextmanager
+async def showing(up: Supervisor, where: str) -> AsyncGenerator[None]:
+    """Serve the page while the block runs.
+
+    Raises:
+        TargetError: the address is not loopback, or is taken.
+    """
+    host, _, port = where.rpartition(":")
+    if not is_loopback(where):
+        raise TargetError(f"page = {where}: whoever reaches the page can roll back; use 127.0.0.1.")
+    runner = web.AppRunner(Page(up).application(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        except OSError as error:
+            raise TargetError(
+                f"The page cannot be served at {where} ({error.strerror}): choose another"
+                " address for `page`."
+            ) from None
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,250 @@
+"""A question as the engines' JSON, and their JSON as what was found: values in, values out.
+
+The fields are those of the embedded engine. The terms of one word share its place: they are joined
+by `|` in what is sent, and an analyzer of ours takes them apart without moving on.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from msgspec import Struct, field
+
+from ogrom.sources._analysis import Analysis
+from ogrom.sources._building import DOWN, FACET, NUMBER, RANK, TEXT, UP
+from ogrom.sources._matching import (
+    FACET_VALUES,
+    NEAR,
+    NEARNESS,
+    ROOT,
+    Question,
+    Sought,
+    bounds,
+    sound,
+)
+from ogrom.sources._query import Document, Range, Schema, Search
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Kept(Struct, frozen=True):
+    """What is read back of a document; bytes travel as base64."""
+
+    body: bytes = b""
+    clues: bytes = b""
+
+
+class Hit(Struct, frozen=True):
+    """One document found, and its place in the order that was asked for."""
+
+    source: Kept = field(default_factory=Kept, name="_source")
+    sort: tuple[Any, ...] = ()
+
+
+class _Total(Struct, frozen=True):
+    value: int
+
+
+class _Hits(Struct, frozen=True):
+    total: _Total | None = None
+    hits: tuple[Hit, ...] = ()
+
+
+class _Bucket(Struct, frozen=True):
+    key: str
+    doc_count: int
+
+
+class _Counted(Struct, frozen=True):
+    doc_count: int = 0
+    buckets: tuple[_Bucket, ...] = ()
+    inner: "_Counted | None" = None
+
+
+class Answer(Struct, frozen=True):
+    """What an engine answers to a search, as far as it is read."""
+
+    hits: _Hits
+    aggregations: Mapping[str, _Counted] = field(default_factory=dict[str, _Counted])
+
+    @property
+    def total(self) -> int:
+        """How many were found."""
+        return self.hits.total.value if self.hits.total else 0
+
+    def facets(self, names: Sequence[str]) -> dict[str, tuple[tuple[str, int], ...]]:
+        """The counts of each facet, the most frequent value first."""
+        found: dict[str, tuple[tuple[str, int], ...]] = {}
+        for name in names:
+            counted = self.aggregations.get(name, _Counted())
+            buckets = (counted.inner or counted).buckets
+            counts = ((one.key, one.doc_count) for one in buckets)
+            found[name] = tuple(sorted(counts, key=lambda count: (-count[1], count[0])))
+        return found
+
+
+def page(query: Search, question: Question, needed: int, schema: Schema) -> Json:
+    """The search for one page: what has so many of the words and passes all filters."""
+    counted = {name: query.filters[name] for name in query.facets if query.filters.get(name)}
+    others = {name: values for name, values in query.filters.items() if name not in counted}
+    asked: Json = {
+        "query": _found(question, needed, _filters(others, query.ranges), schema, query.order),
+        "size": query.limit,
+        "from": query.offset,
+        "sort": _order(query, needed),
+        "track_total_hits": True,
+        "_source": ["body"],
+    }
+    if counted:
+        # Applied after the counting, so that a facet can be counted without its own filter.
+        asked["post_filter"] = {"bool": {"filter": _filters(counted, {})}}
+    if query.facets:
+        asked["aggs"] = {name: _facet(name, counted) for name in query.facets}
+    return asked
+
+
+def levels(query: Search, question: Question, schema: Schema) -> Json:
+    """How many documents have all the words but one, all but two, and so on: no page."""
+    filters = _filters(query.filters, query.ranges)
+    return {
+        "query": _found(question, 1, filters, schema, ""),
+        "size": 0,
+        "aggs": {
+            str(needed): {"filter": _text(question, needed, schema)}
+            for needed in range(1, len(question.words))
+        },
+    }
+
+
+def _found(
+    question: Question, needed: int, filters: list[Json], schema: Schema, order: str | None
+) -> Json:
+    if not needed:
+        return {"bool": {"filter": filters}} if filters else {"match_all": {}}
+    text = _text(question, needed, schema)
+    if order is not None:
+        return {"bool": {"filter": [text, *filters]}}
+    worth: list[Json] = [
+        {"constant_score": {"filter": _word(one, schema), "boost": one.worth}}
+        for one in question.words
+    ]
+    worth += [_near(*pair, schema) for pair in question.near]
+    return {"bool": {"must": [text], "filter": filters, "should": worth}}
+
+
+def _text(question: Question, needed: int, schema: Schema) -> Json:
+    words = [_word(one, schema) for one in question.words]
+    return {"bool": {"should": words, "minimum_should_match": needed}}
+
+
+def _word(sought: Sought, schema: Schema) -> Json:
+    ways = [(sought.term, 1.0)]
+    if sought.root is not None:
+        ways.append((sought.root, ROOT))
+    queries = [
+        {"term": {TEXT + name: {"value": term, "boost": weight * boost}}}
+        for term, boost in ways
+        for name, weight in schema.text.items()
+    ]
+    return {"dis_max": {"queries": queries}}
+
+
+def _near(first: str, second: str, schema: Schema) -> Json:
+    queries = [
+        {
+            "match_phrase": {
+                TEXT + name: {
+                    "query": f"{first} {second}",
+                    "slop": NEAR,
+                    "boost": weight * NEARNESS,
+                }
+            }
+        }
+        for name, weight in schema.text.items()
+    ]
+    return {"dis_max": {"queries": queries}}
+
+
+def _filters(values: Mapping[str, tuple[str, ...]], ranges: Mapping[str, Range]) -> list[Json]:
+    found: list[Json] = [
+        {"terms": {FACET + name: [sound(one) for one in chosen]}}
+        for name, chosen in values.items()
+        if chosen
+    ]
+    for name, numbers in ranges.items():
+        least, most = bounds(numbers)
+        limits = {key: one for key, one in (("gte", least), ("lte", most)) if one is not None}
+        if limits:
+            found.append({"range": {NUMBER + name: limits}})
+    return found
+
+
+def _facet(name: str, chosen: Mapping[str, tuple[str, ...]]) -> Json:
+    terms = {"terms": {"field": FACET + name, "size": FACET_VALUES}}
+    others = {other: values for other, values in chosen.items() if other != name}
+    if not others:
+        return terms
+    return {"filter": {"bool": {"filter": _filters(others, {})}}, "aggs": {"inner": terms}}
+
+
+def _order(query: Search, needed: int) -> list[Any]:
+    if query.order is not None:
+        return [(DOWN if query.descending else UP) + query.order]
+    return ["_score", RANK] if needed else [RANK]
+
+
+def mapping(schema: Schema) -> Json:
+    """The settings and fields of an index."""
+    exact = {"type": "keyword"}
+    place = {"type": "long", "index": False}
+    fields: Json = {
+        "body": {"type": "binary"},
+        "clues": {"type": "binary"},
+        RANK: {"type": "long"},
+    }
+    fields |= {TEXT + name: {"type": "text", "analyzer": "terms"} for name in schema.text}
+    fields |= {FACET + name: exact for name in schema.facets}
+    fields |= {NUMBER + name: {"type": "long"} for name in schema.numbers}
+    fields |= {way + name: place for name in schema.orders for way in (UP, DOWN)}
+    return {
+        "settings": {
+            "number_of_shards": 1,
+            "auto_expand_replicas": "0-1",
+            "refresh_interval": "-1",
+            # A word of several terms is as long as they are, as the embedded engine has it.
+            "similarity": {"default": {"type": "BM25", "discount_overlaps": False}},
+            "analysis": {
+                "filter": {
+                    "apart": {
+                        "type": "pattern_capture",
+                        "preserve_original": False,
+                        "patterns": ["([^|]+)"],
+                    }
+                },
+                "analyzer": {
+                    "terms": {"type": "custom", "tokenizer": "whitespace", "filter": ["apart"]}
+                },
+            },
+        },
+        "mappings": {"dynamic": "strict", "properties": fields},
+    }
+
+
+def entry(
+    number: int,
+    document: Document,
+    kept: Kept,
+    schema: Schema,
+    analysis: Analysis,
+    places: Mapping[str, Mapping[int, int]],
+) -> Json:
+    """A document as it is sent."""
+    sent: Json = {"body": kept.body, "clues": kept.clues, RANK: number}
+    for name in schema.text:
+        if text := document.text.get(name):
+            sent[TEXT + name] = " ".join("|".join(word.kept) for word in analysis.words(text))
+    for name in schema.facets:
+        sent[FACET + name] = [sound(value) for value in document.facets.get(name, ())]
+    for name in schema.numbers:
+        if (value := document.numbers.get(name)) is not None:
+            sent[NUMBER + name] = value
+    return sent | {name: numbers[number] for name, numbers in places.items()}

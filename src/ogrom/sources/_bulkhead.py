@@ -1,0 +1,80 @@
+"""A bulkhead: so many calls at once and no more, so that one slow source cannot take all there is."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from msgspec import Struct
+
+from ogrom import deadline
+from ogrom.sources._errors import Busy
+
+
+class Bulkhead(Struct, frozen=True, kw_only=True):
+    """How many calls a source gets at once.
+
+    Args:
+        calls: how many at once.
+        queue: how many more may wait; others are refused at once (`Busy`).
+        patience: for how many seconds one waits at most, and never past the request's deadline.
+
+    Raises:
+        ValueError: one of them cannot be.
+    """
+
+    calls: int = 32
+    queue: int = 128
+    patience: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.calls < 1 or self.queue < 0 or self.patience < 0:
+            raise ValueError(
+                "Bulkhead(calls=): at least 1; queue= and patience= at least 0, please."
+            )
+
+
+class Gate:
+    """One bulkhead at work. It changes with every call."""
+
+    def __init__(self, name: str, rules: Bulkhead) -> None:
+        self._name = name
+        self.rules: Final = rules
+        self._free = asyncio.Semaphore(rules.calls)
+        self.running = 0
+        self.waiting = 0
+        self.refused = 0
+
+    @asynccontextmanager
+    async def passed(self) -> AsyncGenerator[None]:
+        """Be one of those that are let through.
+
+        Raises:
+            Busy: too many wait already, or it was not one's turn in time.
+        """
+        await self._enter()
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._free.release()
+
+    async def _enter(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()  # returns at once
+            return
+        if self.waiting >= self.rules.queue:
+            raise self._busy(f"{self.rules.queue} calls wait for it already")
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(deadline.left(self.rules.patience)):
+                await self._free.acquire()
+        except TimeoutError:
+            raise self._busy(f"{self.rules.calls} calls have not ended in time") from None
+        finally:
+            self.waiting -= 1
+
+    def _busy(self, why: str) -> Busy:
+        self.refused += 1
+        return Busy(f"{self._name} is asked too much: {why}. Try again later.", retry_after=1.0)

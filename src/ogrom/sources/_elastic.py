@@ -1,0 +1,433 @@
+"""`Index` by Elasticsearch or OpenSearch: generations behind an alias, as the embedded one's on disk.
+
+    <prefix>-<name>-<version>                         the alias: which generation is live
+    <prefix>-<name>-<version>-000002-9f3c2e1a         a generation: one index, never changed again
+    <prefix>-about                                    how each generation was made
+
+Rule 1. A generation is filled aside and becomes live by one call of `_aliases`, which fails where
+        another one became live in the meantime: of two writers one wins, and the other hears so.
+Rule 2. Questions go to the generation by its own name, with the lexicon that it was made by.
+Rule 3. The one that was live before is removed after the switch; who still asks it is told that it
+        is gone, looks again, and asks once more.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ogrom.sources._analysis import Analysis
+from ogrom.sources._asking import Answer, Json, Kept, entry, levels, mapping, page
+from ogrom.sources._building import LAYOUT, RANK, About, Progress, placed, taught, unseen, version
+from ogrom.sources._engine import Engine, Gone
+from ogrom.sources._errors import Busy, Misuse, TimedOut, Unavailable
+from ogrom.sources._generations import Draft, number
+from ogrom.sources._matching import COUNTED, Question, enough, sound, understand
+from ogrom.sources._query import Document, Found, Schema, Search
+
+LOOK_AGAIN = 1.0
+"""Seconds for which it is not looked whether there is a new generation."""
+
+BATCH_BYTES = 4_000_000
+"""How much is sent at once."""
+
+TRIES = 8
+"""How often what an engine was too busy to take is sent."""
+
+SLOW = 600.0
+"""Seconds that making an index ready may take."""
+
+WINDOW = 10_000
+"""How deep an engine lets a result be paged by number."""
+
+_ENCODE = msgspec.json.Encoder()
+_CLUES = msgspec.msgpack.Encoder()
+_DOCUMENT = msgspec.msgpack.Decoder(Document)
+
+
+class _Generation(Struct, frozen=True):
+    name: str
+    about: About
+    analysis: Any
+
+
+class _GotAbout(Struct, frozen=True):
+    source: About = msgspec.field(name="_source")
+
+
+class _Status(Struct, frozen=True):
+    status: int
+    error: Any = None
+
+
+class _Bulk(Struct, frozen=True):
+    items: tuple[dict[str, _Status], ...] = ()
+
+
+class _Count(Struct, frozen=True):
+    count: int
+
+
+class ElasticIndex:
+    """An `Index` in an engine that others run. What is live, and what is remembered of it, changes."""
+
+    def __init__(self, engine: Engine, name: str, schema: Schema) -> None:
+        self.schema = schema
+        self._engine = engine
+        self._family = f"{engine.where.prefix}-{name}"
+        self._alias = f"{self._family}-{version(schema)}"
+        self._abouts = f"{engine.where.prefix}-about"
+        self._live: _Generation | None = None
+        self._looked = float("-inf")
+        self._look: asyncio.Task[None] | None = None
+        self._needed: OrderedDict[object, int] = OrderedDict()
+
+    @property
+    def revision(self) -> str:
+        """The live generation's name; "empty" where there is none, or before the first look."""
+        self._look_soon()
+        return self._live.name if self._live else "empty"
+
+    @property
+    def origin(self) -> str | None:
+        """What the writer of the documents called itself; None in an empty store."""
+        return self._live.about.origin if self._live else None
+
+    @property
+    def label(self) -> str | None:
+        """The label of the draft that became live; None in an empty store."""
+        return self._live.about.label if self._live else None
+
+    async def search(self, query: Search) -> Found:
+        """Answer the question: in one round trip, or three where few have all its words."""
+        for last in (False, True):
+            live = await self._current(anew=last)
+            if live is None:
+                break
+            try:
+                return await self._search(live, query)
+            except TimedOut:
+                raise
+            except (Gone, Unavailable):
+                # An index that is removed at this moment may also say that its shards have failed.
+                if last:
+                    raise
+        return Found((), 0, dict.fromkeys(query.facets, ()))
+
+    async def get(self, document_id: str) -> bytes | None:
+        """The body of the document, or None where there is no such id."""
+        asked: Json = {
+            "query": {"ids": {"values": [sound(document_id)]}},
+            "size": 1,
+            "_source": ["body"],
+        }
+        for last in (False, True):
+            live = await self._current(anew=last)
+            if live is None:
+                break
+            try:
+                answer = await self._ask(live.name, asked)
+            except Gone:
+                if last:
+                    raise
+            else:
+                return next((hit.source.body for hit in answer.hits.hits), None)
+        return None
+
+    async def count(self) -> int:
+        """How many documents are live."""
+        live = await self._current()
+        if live is None:
+            return 0
+        return (await self._engine.ask(_Count, "GET", f"{live.name}/_count")).count
+
+    # -- asking
+
+    async def _search(self, live: _Generation, query: Search) -> Found:
+        question = understand(query.text, live.analysis)
+        if question is None:
+            return Found((), 0, dict.fromkeys(query.facets, ()))
+        key = (live.name, query.text, query.order is None, repr(query.filters), repr(query.ranges))
+        needed = self._needed.get(key, len(question.words))
+        answer = await self._page(live, query, question, needed)
+        if key not in self._needed and needed > 1 and answer.total < enough(query.order):
+            needed = await self._enough(live, query, question, answer.total)
+            if needed < len(question.words):
+                answer = await self._page(live, query, question, needed)
+        self._needed[key] = needed
+        if len(self._needed) > COUNTED:
+            self._needed.popitem(last=False)
+        return Found(
+            tuple(hit.source.body for hit in answer.hits.hits),
+            answer.total,
+            answer.facets(query.facets),
+        )
+
+    async def _page(
+        self, live: _Generation, query: Search, question: Question, needed: int
+    ) -> Answer:
+        asked = page(query, question, needed, self.schema)
+        if query.offset + query.limit <= WINDOW:
+            return await self._ask(live.name, asked)
+        first = await self._ask(live.name, asked | {"from": 0, "size": 0})
+        if query.offset >= first.total:
+            return first
+        skipped, after = 0, None
+        async with self._point(live.name) as point:
+            while True:
+                size = min(WINDOW, query.offset - skipped) or query.limit
+                step = asked | {"size": size, "pit": point}
+                step.pop("from")
+                step.pop("aggs", None)
+                if after is not None:
+                    step["search_after"] = after
+                if skipped < query.offset:
+                    step["_source"] = False
+                answer = await self._ask("", step)
+                if skipped >= query.offset or not answer.hits.hits:
+                    return msgspec.structs.replace(
+                        first, hits=msgspec.structs.replace(first.hits, hits=answer.hits.hits)
+                    )
+                skipped += len(answer.hits.hits)
+                after = answer.hits.hits[-1].sort
+
+    def _point(self, name: str) -> "_Point":
+        return _Point(self._engine, name)
+
+    async def _enough(
+        self, live: _Generation, query: Search, question: Question, total: int
+    ) -> int:
+        answer = await self._ask(live.name, levels(query, question, self.schema))
+        needed = len(question.words)
+        while total < enough(query.order) and needed > 1:
+            needed -= 1
+            total = answer.aggregations[str(needed)].doc_count
+        return needed
+
+    async def _ask(self, name: str, asked: Json) -> Answer:
+        # A point in time names its index itself, and takes no word on parts that fail.
+        if not name:
+            return await self._engine.ask(Answer, "POST", "_search", asked)
+        return await self._engine.ask(
+            Answer, "POST", f"{name}/_search", asked, allow_partial_search_results="false"
+        )
+
+    # -- which generation is live
+
+    def _look_soon(self) -> None:
+        """Look again beside the requests, so that none has to wait for it."""
+        if time.monotonic() - self._looked >= LOOK_AGAIN and (
+            self._look is None or self._look.done()
+        ):
+            self._looked = time.monotonic()
+            self._look = asyncio.get_running_loop().create_task(self._look_quietly())
+
+    async def _look_quietly(self) -> None:
+        try:
+            await self.refresh()
+        except (Unavailable, Misuse):
+            return  # whoever asks next hears of it
+
+    async def _current(self, *, anew: bool = False) -> _Generation | None:
+        if self._live is None or anew:
+            await self.refresh()
+        else:
+            self._look_soon()
+        return self._live
+
+    async def refresh(self) -> None:
+        """Look now which generation is live."""
+        names = await self._names(self._alias)
+        self._looked = time.monotonic()
+        name = next(iter(names), None)
+        if name is None:
+            self._live = None
+        elif self._live is None or self._live.name != name:
+            got = await self._engine.ask(_GotAbout, "GET", f"{self._abouts}/_doc/{name}")
+            self._live = _Generation(name, got.source, Analysis(got.source.lexicon))
+
+    async def _names(self, alias: str) -> list[str]:
+        try:
+            return list(await self._engine.ask(dict[str, Any], "GET", f"_alias/{alias}"))
+        except Gone:
+            return []
+
+    # -- writing
+
+    async def fill(self, draft: Draft) -> None:
+        """Put the documents that are live into a draft that was just begun."""
+        batch: list[Document] = []
+        async for document in self.documents():
+            batch.append(document)
+            if len(batch) == 1_000:
+                draft.put(batch)
+                batch.clear()
+        draft.put(batch)
+
+    async def documents(self) -> AsyncIterator[Document]:
+        """All that are live, in the order of their ids."""
+        live = await self._current()
+        after = -1
+        while live is not None:
+            answer = await self._ask(
+                live.name,
+                {"query": {"range": {RANK: {"gt": after}}}, "size": 1_000, "sort": [RANK]},
+            )
+            if not answer.hits.hits:
+                return
+            for hit in answer.hits.hits:
+                clues = _DOCUMENT.decode(hit.source.clues)
+                yield msgspec.structs.replace(clues, body=hit.source.body)
+            after = answer.hits.hits[-1].sort[0]
+
+    async def publish(
+        self, draft: Draft, base: str, origin: str, progress: Progress = unseen
+    ) -> None:
+        """Make a draft's documents live, all at once, in place of `base`, which they came from.
+
+        Raises Busy where another writer was faster; nothing is changed then.
+        """
+        draft.number()
+        lexicon, places = taught(draft, self.schema), placed(draft, self.schema)
+        after = max(map(number, (one[len(self._alias) + 1 :] for one in [base] if one)), default=0)
+        name = f"{self._alias}-{after + 1:06d}-{token_hex(4)}"
+        about = About(LAYOUT, self.schema, lexicon, origin, draft.label)
+        try:
+            await self._make(name, about)
+            await self._send(name, draft, Analysis(lexicon), places, progress)
+            await self._do("POST", f"{name}/_refresh", patience=SLOW)
+            await self._do("POST", f"{name}/_forcemerge", patience=SLOW, max_num_segments="1")
+            await self._switch(base, name)
+        except BaseException:
+            await asyncio.shield(self._drop(name))
+            raise
+        if base:
+            await self._drop(base)
+        await self.refresh()
+
+    async def _make(self, name: str, about: About) -> None:
+        settings = {"mappings": {"dynamic": False}, "settings": {"auto_expand_replicas": "0-1"}}
+        try:
+            await self._do("PUT", self._abouts, settings)
+        except Misuse as error:
+            if "already_exists" not in str(error):
+                raise
+        await self._do("PUT", name, mapping(self.schema))
+        await self._do("PUT", f"{self._abouts}/_doc/{name}", _ENCODE.encode(about))
+
+    async def _send(
+        self,
+        name: str,
+        draft: Draft,
+        analysis: Analysis,
+        places: Mapping[str, Mapping[int, int]],
+        progress: Progress,
+    ) -> None:
+        total, size, batch = draft.count(), 0, list[tuple[bytes, bytes]]()
+        for one, document, body in draft.whole():
+            kept = Kept(body, _CLUES.encode(document))
+            sent = _ENCODE.encode(entry(one, document, kept, self.schema, analysis, places))
+            batch.append((_ENCODE.encode({"index": {"_id": document.id}}), sent))
+            size += len(sent)
+            if size >= BATCH_BYTES:
+                await self._bulk(name, batch)
+                progress(one, total)
+                size, batch = 0, []
+        await self._bulk(name, batch)
+        progress(total, total)
+
+    async def _bulk(self, name: str, batch: list[tuple[bytes, bytes]]) -> None:
+        """Send until each one has been taken; what is refused for good raises."""
+        for turn in range(TRIES):
+            if not batch:
+                return
+            lines = b"\n".join(part for pair in batch for part in pair) + b"\n"
+            try:
+                answer = await self._engine.ask(
+                    _Bulk, "POST", f"{name}/_bulk", lines, patience=60.0
+                )
+            except Unavailable:
+                if turn + 1 == TRIES:
+                    raise
+            else:
+                results = [next(iter(item.values())) for item in answer.items]
+                if len(results) != len(batch):
+                    raise Unavailable(f"{len(batch)} documents were sent, {len(results)} told of.")
+                for result in results:
+                    if 400 <= result.status < 500 and result.status != 429:
+                        raise Misuse(f"A document was refused: {result.error}")
+                batch = [
+                    one for one, told in zip(batch, results, strict=True) if told.status >= 400
+                ]
+            if batch:
+                await asyncio.sleep(min(5.0, 0.1 * 2**turn) * (0.5 + ord(token_hex(1)[0]) / 128))
+        if batch:
+            raise Busy(f"The engine did not take {len(batch)} documents in {TRIES} tries.")
+
+    async def _switch(self, base: str, name: str) -> None:
+        actions: list[Json] = []
+        if base:
+            actions.append({"remove": {"index": base, "alias": self._alias, "must_exist": True}})
+        # Only one may be the one to write to, so that two that begin from nothing cannot both win.
+        actions.append({"add": {"index": name, "alias": self._alias, "is_write_index": True}})
+        try:
+            await self._do("POST", "_aliases", {"actions": actions})
+        except (Misuse, Unavailable) as error:
+            if isinstance(error, Unavailable) and "more than one write index" not in str(error):
+                raise
+            raise Busy(f"Another process has published a catalogue meanwhile: {error}") from error
+
+    async def _drop(self, name: str) -> None:
+        for path in (f"{self._abouts}/_doc/{name}", name):
+            try:
+                await self._do("DELETE", path)
+            except Gone:
+                continue
+
+    async def _do(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Mapping[str, Any] | None = None,
+        *,
+        patience: float = 60.0,
+        **parameters: str,
+    ) -> None:
+        await self._engine.ask(dict[str, Any], method, path, body, patience=patience, **parameters)
+
+
+class _Opened(Struct, frozen=True):
+    id: str = ""
+    pit_id: str = ""
+
+
+class _Point:
+    """A point in time: what is paged stays as it is, whatever becomes of the index."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._id = ""
+
+    async def __aenter__(self) -> Json:
+        dialect = await self._engine.dialect()
+        opened = await self._engine.ask(
+            _Opened, "POST", f"{self._name}/{dialect.opening}", keep_alive="1m"
+        )
+        self._id = opened.pit_id or opened.id
+        return {"id": self._id, "keep_alive": "1m"}
+
+    async def __aexit__(self, *_: object) -> None:
+        dialect = await self._engine.dialect()
+        named: Any = [self._id] if dialect.handle == "pit_id" else self._id
+        try:
+            await self._engine.ask(
+                dict[str, Any], "DELETE", dialect.closing, {dialect.handle: named}
+            )
+        except (Unavailable, Misuse):
+            return  # it ends by itself in a minute

@@ -1,0 +1,237 @@
+"""The specialised functions answer as the plain walk does: same status, fields, content and questions."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from ogrom.http import (
+    CSV,
+    DECISIONS,
+    HANDLERS,
+    JSON,
+    MSGPACK,
+    Accepted,
+    Answer,
+    BadRequest,
+    Cors,
+    Created,
+    ETag,
+    Gone,
+    NoContent,
+    Request,
+    Resource,
+    Response,
+    SeeOther,
+    Service,
+    ServiceUnavailable,
+    Updated,
+)
+
+
+class Draft(Struct, frozen=True):
+    """What is sent."""
+
+    name: str
+
+
+SIMPLE = [
+    "service_available", "uri_too_long", "malformed", "too_many_requests", "allowed",
+    "unavailable_for_legal_reasons", "processable", "existed", "can_put_to_missing",
+    "can_post_to_missing", "allowed_for_entity", "multiple_representations", "conflict",
+]  # fmt: skip
+MOSTLY_YES = {"service_available", "allowed", "processable", "allowed_for_entity"}
+OUTCOMES = [
+    NoContent(), Created("made", at="/x", etag="r2"), Created(None), Updated(["new"]),
+    Accepted("later"), SeeOther("/y"),
+]  # fmt: skip
+RAISED = [BadRequest("no"), Gone(), ServiceUnavailable(retry_after=3), ValueError("unexpected")]
+METHODS = [
+    "GET",
+    "HEAD",
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "BREW",
+]
+HEADERS = {
+    "accept": ["*/*", "application/json", "application/msgpack", "text/csv", "a/b", "application/json;q=0", ";;", ""],
+    "accept-language": ["de", "fr;q=0.5, de", "xx", "de;q=0, fr;q=0", "*;q=0", "fr"],
+    "accept-charset": ["utf-8", "utf-8;q=0, *;q=0", "iso-8859-1"],
+    "accept-encoding": ["gzip", "br, gzip", "identity;q=0", "*;q=0", "zstd", ""],
+    "if-match": ['"r1"', '"r1~gzip"', "*", 'W/"r1"', '"x", "r1"', "nonsense"],
+    "if-none-match": ['"r1"', "*", " * ", 'W/"r1"', '"x", "r1"', '"r 1"', "nonsense", '"r1~fr"', '"e"'],
+    "if-modified-since": ["Wed, 01 Apr 2015 12:00:00 GMT", "Wed, 01 Apr 2026 12:00:00 GMT", "never"],
+    "if-unmodified-since": ["Wed, 01 Apr 2015 12:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "no"],
+    "origin": ["https://a.example", "https://b.example"],
+    "access-control-request-method": ["PUT"],
+    "content-type": ["application/json", "text/plain", "application/merge-patch+json", "??"],
+    "content-length": ["14", "x", "99999999"],
+    "content-range": ["bytes 0-1/2"],
+}  # fmt: skip
+ENTITIES = [
+    "there", [], {"a": 1}, ["y" * 900], Draft("struct"), 0, None, None, Answer(["x"], {"Link": "</z>"}),
+]  # fmt: skip
+THEN = datetime(2015, 4, 1, 12, tzinfo=UTC)
+
+draws = st.integers(0, 99)
+
+
+def service(choose: Any, log: list[str]) -> Service:
+    """A service of one resource, as chance has it; its functions note that they were asked."""
+    given: dict[str, Any] = {}
+    waits = choose(10) == 0
+
+    def function(name: str, value: Any, *, awaited: bool | None = None) -> Any:
+        raised = RAISED[choose(len(RAISED))] if choose(25) == 0 else None
+
+        def answer(*_: object) -> Any:
+            log.append(name)
+            if raised is not None:
+                raise raised
+            return value
+
+        async def answer_later(*_: object) -> Any:
+            if waits:
+                await asyncio.sleep(0)
+            return answer()
+
+        def answer_by_promise(*_: object) -> Any:
+            return answer_later()
+
+        if awaited is True:
+            return answer_later
+        if awaited is False:
+            return answer
+        return (answer, answer_later, answer_by_promise)[choose(3)]
+
+    acts = [name for name in ("post", "put", "patch", "delete") if choose(3)]
+    for name in acts:
+        given[name] = function(name, OUTCOMES[choose(len(OUTCOMES))], awaited=True)
+    for name in SIMPLE:
+        needs = {"can_put_to_missing": "put", "can_post_to_missing": "post"}.get(name)
+        if choose(3) or (needs is not None and needs not in acts):
+            continue
+        value = (choose(8) > 0) == (name in MOSTLY_YES)
+        given[name] = value if choose(2) else function(name, value)
+    if choose(4):
+        given["exists"] = function("exists", ENTITIES[choose(len(ENTITIES))], awaited=True)
+    if choose(4) == 0:
+        given |= {
+            "challenge": "Bearer",
+            "authorized": function("authorized", choose(3) > 0, awaited=True),
+        }
+    tags = [ETag("e"), ETag("e", weak=True), *[function("", tag, awaited=False) for tag in
+            ("r1", "r-1", "r 1", "é", None, ETag("e"), "r1", "r1")], None]  # fmt: skip
+    given["etag"] = tags[choose(len(tags))]
+    dates = [THEN, function("", THEN, awaited=False), function("", None, awaited=False), None, None]
+    given["last_modified"] = dates[choose(len(dates))]
+    given["media_types"] = [(JSON, MSGPACK), (JSON,), (CSV, JSON), (JSON, MSGPACK, CSV)][choose(4)]
+    given["languages"] = [(), ("de",), ("de", "fr"), ("f r", "de")][choose(4)]
+    given["encodings"] = [("zstd", "br", "gzip"), (), ("gzip",)][choose(3)]
+    given["charsets"] = [("utf-8",), ("utf-8", "iso-8859-1")][choose(2)]
+    given["cache_control"] = [None, "no-cache"][choose(2)]
+    given["retry_after"] = [None, 7][choose(2)]
+    if set(acts) - {"delete"} and choose(2):
+        given["body"] = Draft
+    if choose(4) == 0 and (given["etag"] is not None or given["last_modified"] is not None):
+        given["precondition_required"] = True
+    if given.get("existed") and choose(2):
+        given["moved_permanently"] = function(
+            "moved_permanently", "/moved", awaited=bool(choose(2))
+        )
+    for name in HANDLERS:
+        if hasattr(Resource, name) and choose(4) == 0:
+            given[name] = function(name, ENTITIES[choose(len(ENTITIES))] or name)
+    cors = [None, Cors(origins=("*",)), Cors(origins=("https://a.example",), credentials=True)][
+        choose(3)
+    ]
+    return Service({"/r": Resource(name="r", **given)}, cors=cors)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_the_specialised_function_answers_as_the_plain_walk_does(data: Any) -> None:
+    """For whatever resource and request: the response, and what was asked of the resource, in order."""
+    random = data.draw(st.randoms(use_true_random=False))
+    choose = random.randrange
+    log: list[str] = []
+    made = service(choose, log)
+    for _ in range(6):
+        fields = {
+            name: values[choose(len(values))] for name, values in HEADERS.items() if choose(5) == 0
+        }
+        content = [b"", b'{"name":"hat"}', b"{", b'{"name":1}'][choose(4)]
+        request = Request(
+            method=METHODS[choose(len(METHODS))], path="/r", headers=fields, content=content, id="i"
+        )
+        answers: list[tuple[Response, list[str]]] = []
+        for way in (
+            made.walk,
+            made.respond,
+            made.respond,
+        ):  # the second time from what it remembers
+            log.clear()
+            answers.append((asyncio.run(run(way, request)), [name for name in log if name]))
+        plain, *specialised = [(said(response), asked) for response, asked in answers]
+        assert specialised == [plain, plain]
+
+
+async def run(way: Any, request: Request) -> Response:
+    return await way(request)
+
+
+def said(response: Response) -> Any:
+    """All of a response; of an unexpected error its type and text."""
+    return (
+        response.status, tuple(response.headers), response.content, response.route, repr(response.error),
+    )  # fmt: skip
+
+
+async def there(_: object) -> str:
+    return "there"
+
+
+def test_a_traced_request_goes_the_way_that_the_specialised_one_goes() -> None:
+    """The trace takes the plain walk; response and route are those of the specialised function."""
+    made = Service({"/r": Resource(name="r", exists=there, etag=lambda _: "r1")})
+    for fields in ({}, {"if-none-match": '"r1"'}, {"accept": "a/b"}):
+        request = Request(method="GET", path="/r", headers=fields)
+        traced = asyncio.run(run(made.trace, request))
+        assert said(asyncio.run(run(made.respond, request))) == said(traced.response)
+        assert HANDLERS[traced.steps[-1].name] == traced.response.status
+        assert all(step.name in DECISIONS for step in traced.steps[:-1])
+
+
+def test_the_source_can_be_read() -> None:
+    """What is known of the resource is not asked; what is not stands there."""
+    made = Service({"/r": Resource(name="r", exists=there, etag=lambda _: "r1")})
+    source = made.source("r", "GET")
+    assert "await exists(ctx)" in source
+    assert "service_available" not in source
+    with pytest.raises(LookupError, match="there are r"):
+        made.source("s", "GET")
+
+
+def test_a_traceback_shows_the_generated_line() -> None:
+    """An error in a resource's function names the line of the function that called it."""
+    import traceback
+
+    async def fail(_: object) -> str:
+        raise ValueError("broken")
+
+    made = Service({"/r": Resource(name="r", exists=fail)})
+    response = asyncio.run(run(made.respond, Request(method="GET", path="/r")))
+    assert response.error is not None
+    shown = "".join(traceback.format_exception(response.error))
+    assert "<ogrom: GET r>" in shown
+    assert "await exists(ctx)" in shown

@@ -1,0 +1,145 @@
+"""Log lines come to a real rsyslog, through its deaths and through ours."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ogrom.serve import EventIds, Shipper
+
+ROOT = Path(__file__).parent.parent.parent
+spec = importlib.util.spec_from_file_location("rsyslog", ROOT / "tools" / "rsyslog.py")
+rsyslog = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rsyslog)
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from ogrom.serve import Shipper
+ship = Shipper("127.0.0.1", int(sys.argv[1]), Path(sys.argv[2]), resend=2).start()
+for number in range(5000):
+    ship.put(b'{"event.id":"killed-%d"}\\n' % number)
+while ship._lines:
+    time.sleep(0.01)
+time.sleep(0.3)
+print("kept", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def receiver(tmp_path):
+    """Not started yet."""
+    try:
+        rsyslog.find()
+    except rsyslog.Missing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    made = rsyslog.Rsyslog(tmp_path / "rsyslog")
+    yield made
+    made.kill()
+
+
+def ids(receiver) -> set[str]:
+    """The events that have come."""
+    if not receiver.lines.exists():
+        return set()
+    lines = receiver.lines.read_text().splitlines()
+    return {json.loads(line)["event.id"] for line in lines}
+
+
+def wait_for(receiver, wanted: set[str]) -> None:
+    """Until all are there."""
+    end = time.monotonic() + 60
+    while not wanted <= ids(receiver):
+        assert time.monotonic() < end, f"{len(wanted - ids(receiver))} are missing"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_no_line_is_lost_while_the_receiver_comes_and_goes(receiver, tmp_path):
+    """Down at first, killed mid-stream, and our own process killed: each event arrives."""
+    writer = [sys.executable, "-c", WRITER, str(receiver.port), str(tmp_path / "spool")]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE) as process:  # nobody listens
+        assert b"kept\n" == process.stdout.readline()
+        process.kill()
+    told: list[str] = []
+    ship = Shipper(
+        "127.0.0.1",
+        receiver.port,
+        tmp_path / "spool",
+        resend=2,
+        tell=lambda _, text: told.append(text),
+    ).start()
+    try:
+        for number in range(15_000):
+            if number == 3_000:
+                receiver.start()
+            elif number == 9_000:
+                receiver.kill()
+            elif number == 12_000:
+                receiver.start()
+            ship.put(b'{"event.id":"%d"}\n' % number)
+            if number % 20 == 0:
+                time.sleep(0.004)
+        wanted = {str(n) for n in range(15_000)} | {f"killed-{n}" for n in range(5_000)}
+        wait_for(receiver, wanted)
+    finally:
+        whole = ship.close()
+    assert (True, 0, 15_000) == (whole, ship.dropped, ship.taken)
+    assert any("is away" in text for text in told)
+    assert not list((tmp_path / "spool").iterdir())
+
+
+def test_past_the_limit_lines_are_dropped_and_counted(tmp_path):
+    """What came first is kept; whoever runs it is told."""
+    told: list[str] = []
+    ship = Shipper(
+        "127.0.0.1", 9, tmp_path, most=1000, patience=0.2, tell=lambda _, text: told.append(text)
+    ).start()
+    for _ in range(30):
+        ship.put(b"x" * 99 + b"\n")
+        time.sleep(0.06 if _ % 3 == 0 else 0)
+    end = time.monotonic() + 20
+    while not any("dropped" in text for text in told) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not ship.close()
+    assert 0 < ship.dropped <= 30
+    assert 1000 >= ship.spooled
+    assert any("dropped" in text for text in told)
+
+
+def test_every_line_gets_an_id_of_its_own():
+    """Also where several come at once."""
+    lines = EventIds()(b'{"a":1}\n{"a":2}\n').splitlines()
+    assert 2 == len({json.loads(line)["event.id"] for line in lines})
+
+
+def test_what_was_sent_and_not_read_is_sent_again(tmp_path):
+    """The first connection is taken, never read, and reset; the second gets all of it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        ship = Shipper("127.0.0.1", server.getsockname()[1], tmp_path, resend=5).start()
+        wanted = [b'{"event.id":"%d"}\n' % number for number in range(500)]
+        for line in wanted:
+            ship.put(line)
+        first, _ = server.accept()
+        with first:
+            end = time.monotonic() + 30
+            while ship.spooled < sum(map(len, wanted)) and time.monotonic() < end:
+                time.sleep(0.01)
+            first.settimeout(30)
+            assert first.recv(1, socket.MSG_PEEK)
+        second, _ = server.accept()
+        with second, second.makefile("rb") as lines:
+            second.settimeout(30)
+            assert wanted == [lines.readline() for _ in wanted]
+        ship.close()
+    assert ship.resent > 0

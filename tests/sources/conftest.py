@@ -1,0 +1,21 @@
+"""Search engines in processes of their own."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from support.opensearch import CannotStart, Node
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A real OpenSearch, for all tests of a session; without one they are skipped."""
+    node = Node(tmp_path_factory.mktemp("opensearch"))
+    try:
+        node.start()
+    except CannotStart as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"OpenSearch: {error}")
+    yield node
+    node.stop()

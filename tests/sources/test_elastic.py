@@ -1,0 +1,240 @@
+"""A real OpenSearch answers as the embedded engine does; and what happens when it does not answer."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from ogrom import deadline
+from ogrom.metrics import text
+from ogrom.sources import _elastic
+from ogrom.sources._errors import TimedOut
+from ogrom.sources._generations import Generations
+from ogrom.sources.search import (
+    Busy,
+    Document,
+    ElasticIndex,
+    Engine,
+    Found,
+    Misuse,
+    Range,
+    Schema,
+    Search,
+    TantivyIndex,
+    Unavailable,
+    address,
+    connect,
+)
+
+pytestmark = pytest.mark.slow
+
+COLOURS = ("rot", "blau", "grün")
+SCHEMA = Schema(
+    language="de",
+    text={"name": 2.0, "more": 1.0},
+    facets=("colour", "size"),
+    numbers=("price",),
+    orders=("price", "name"),
+)
+
+
+def doc(number: int) -> Document:
+    colour, price = COLOURS[number % 3], number % 5
+    kind = ("Kleid", "Rock", "Lederkleid", "Leder")[number % 4]
+    return Document(
+        id=f"d{number:05d}",
+        body=f"body {number} \xff".encode("latin-1"),
+        text={"name": f"{colour} {kind}", "more": "schön aus Leder" if number % 7 else ""},
+        facets={"colour": (colour,), "size": ("S", "M", "L")[: number % 4]},
+        numbers={"price": price} if price else {},
+        orders={"price": price, "name": colour} if price else {"name": colour},
+    )
+
+
+@pytest_asyncio.fixture
+async def engine(node: Any) -> AsyncIterator[Engine]:
+    async with connect(f"{node.start()}/t{token_hex(4)}") as engine:
+        yield engine
+
+
+async def publish(
+    index: ElasticIndex, folder: Path, documents: Iterable[Document], base: str | None = None
+) -> None:
+    await index.refresh()
+    live = index.revision if base is None else base
+    draft = Generations(folder / token_hex(4), "x").draft("label", keep=False)
+    draft.put(documents)
+    await index.publish(draft, "" if live == "empty" else live, "test")
+    draft.close()
+
+
+async def test_both_engines_answer_alike(engine: Engine, tmp_path: Path) -> None:
+    """The same documents in the same order, the same totals, the same counts."""
+    embedded = TantivyIndex(tmp_path / "store", SCHEMA)
+    with embedded.locked(), embedded.draft("x", origin="test", keep=False) as draft:
+        draft.put(map(doc, range(300)))
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(300)))
+    asked = [
+        Search(text=words, filters=filters, ranges=ranges, order=order, descending=down,
+               facets=("colour", "size"), limit=30, offset=offset)
+        for words in ("", "Kleid", "rote Lederkleider", "schön", "blau grün Rock", "mit", "\ud800", '"*')
+        for filters in ({}, {"colour": ("rot",)}, {"colour": ("rot", "blau"), "size": ("M",)})
+        for ranges in ({}, {"price": Range(1, 10**30)})
+        for order in (None, "price", "name")
+        for down in (False, True)
+        for offset in (0, 30)
+    ]  # fmt: skip
+
+    for query in asked:
+        assert await embedded.search(query) == await index.search(query), query
+    assert doc(7).body == await index.get("d00007")
+    assert await index.get("\ud800") is None
+    assert 300 == await index.count()
+    assert 'ogrom_search_engine_seconds_count{asked="_search"}' in text(engine.metrics())
+    embedded.close()
+
+
+async def test_an_empty_engine(engine: Engine) -> None:
+    """Finds nothing, and is no error."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+
+    assert Found((), 0, {"size": ()}) == await index.search(Search(text="x", facets=("size",)))
+    assert (None, 0, "empty", None) == (
+        await index.get("x"), await index.count(), index.revision, index.origin
+    )  # fmt: skip
+
+
+async def test_paged_beyond_the_engines_window(engine: Engine, tmp_path: Path) -> None:
+    """By a point in time: no gap, no repetition."""
+    count = 10_250
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(count)))
+    for query in (
+        Search(limit=200),
+        Search(text="Leder", limit=200),
+        Search(order="price", limit=200),
+    ):
+        whole: list[bytes] = []
+        for offset in (9_700, 9_900, 10_100, 10_300):
+            page = await index.search(
+                Search(text=query.text, order=query.order, limit=200, offset=offset)
+            )
+            whole += page.bodies
+        assert len(set(whole)) == len(whole) == max(0, page.total - 9_700)  # fmt: skip
+    first = await index.search(Search(limit=1, offset=count - 1))
+    assert (doc(count - 1).body,) == first.bodies
+
+
+async def test_replaced_while_it_serves(engine: Engine, tmp_path: Path) -> None:
+    """No question fails, and each is answered from one catalogue; the old index is removed."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+    reader = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(100)))
+    before, totals, going = index.revision, set[int](), True
+
+    async def ask() -> None:
+        while going:
+            totals.add((await reader.search(Search())).total)
+
+    asking = [asyncio.create_task(ask()) for _ in range(8)]
+    for count in (200, 300, 400):
+        await publish(index, tmp_path, map(doc, range(count)))
+    going = False
+    await asyncio.gather(*asking)
+
+    assert {100, 200, 300, 400} >= totals
+    assert before != index.revision
+    indices = await engine.ask(dict[str, Any], "GET", f"{engine.where.prefix}-*")
+    assert {index.revision, f"{engine.where.prefix}-about"} == set(indices)
+
+
+async def test_of_two_writers_one_wins(engine: Engine, tmp_path: Path) -> None:
+    """The other hears so, and leaves nothing behind; be the store empty at first or not."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+    for _ in range(2):
+        await index.refresh()
+        base = "" if index.revision == "empty" else index.revision
+        results = await asyncio.gather(
+            *(
+                publish(ElasticIndex(engine, "de", SCHEMA), tmp_path, [doc(1)], base)
+                for _ in range(3)
+            ),
+            return_exceptions=True,
+        )
+        assert 1 == results.count(None)
+        assert {type(None), Busy} == {type(one) for one in results}, results
+        await index.refresh()
+        indices = await engine.ask(dict[str, Any], "GET", f"{engine.where.prefix}-*")
+        assert {index.revision, f"{engine.where.prefix}-about"} == set(indices)
+
+
+async def test_frozen_and_stopped_and_back(
+    node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No question outlives its deadline; when the engine is back, so are the answers."""
+    monkeypatch.setattr(_elastic, "LOOK_AGAIN", 3_600)
+    async with connect(f"{node.start()}/t{token_hex(4)}") as engine:
+        index = ElasticIndex(engine, "de", SCHEMA)
+        await publish(index, tmp_path, map(doc, range(50)))
+        pid, _ = node.state
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            deadline.set(seconds=0.5)
+            begun = time.monotonic()
+            answers = await asyncio.gather(
+                *(index.search(Search(text="Kleid")) for _ in range(300)), return_exceptions=True
+            )
+            assert time.monotonic() - begun < 5
+            assert {TimedOut} == {type(one) for one in answers}
+        finally:
+            deadline.set(seconds=None)
+            os.kill(pid, signal.SIGCONT)
+        found = await asyncio.gather(*(index.search(Search()) for _ in range(1_000)))
+        assert {50} == {one.total for one in found}
+
+
+async def test_nobody_there() -> None:
+    """Is told with the address and without the secret."""
+    async with connect("http://me:hush@127.0.0.1:9/shop") as engine:
+        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 cannot be reached") as caught:
+            await ElasticIndex(engine, "de", SCHEMA).search(Search())
+        assert "hush" not in str(caught.value) + repr(engine.where)
+
+
+async def test_what_the_engine_refuses(engine: Engine) -> None:
+    """Is told with its own reason."""
+    with pytest.raises(Misuse, match=r"answers 400, .*no_such_query"):
+        await engine.ask(dict[str, Any], "POST", "_search", {"query": {"no_such_query": {}}})
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("localhost:9200", "http://"),
+        ("http:///x", "no host"),
+        ("http://me:hush@h:port/x", "host or port"),
+        ("http://h/Upper", "name of an index"),
+        ("http://h/a?b", "after its path"),
+    ],
+)
+def test_a_url_that_cannot_be_right(url: str, why: str) -> None:
+    """Says why, without the secret."""
+    with pytest.raises(ValueError, match=why) as caught:
+        address(url)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_url() -> None:
+    """Has a port and a prefix, said or not."""
+    assert ("http://h:9200", "ogrom") == (address("http://h").url, address("http://h").prefix)
+    assert ("https://[::1]:443", "a b") == (
+        address("https://a%20b:c@[::1]/x").url, address("https://a%20b:c@[::1]/x").user
+    )  # fmt: skip

