@@ -1,0 +1,435 @@
+"""`Db` by MySQL and MariaDB, over asyncmy.
+
+Outside a transaction every statement stands for itself (autocommit). A read that lost its
+connection is asked again, once; a write is not, unless the server says that it was undone.
+
+Inside a transaction reads lock what they read ("FOR UPDATE", REPEATABLE READ). So what was read
+still holds when it is written upon, as on SQLite, where only one writes at a time; here only those
+wait for each other who want the same rows. Two that wait for each other's are told apart by the
+server: one goes on, the other is `Busy` and has done nothing (see `transact`).
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import perf_counter
+from typing import Any, LiteralString, TypeVar, final
+
+import asyncmy
+from ogrom import deadline
+from ogrom.metrics import Metric
+from ogrom.sources import _mysql_errors as errors
+from ogrom.sources._db import (
+    Busy,
+    Misuse,
+    Outcome,
+    Queries,
+    SchemaChange,
+    SourceError,
+    Unavailable,
+    Value,
+)
+from ogrom.sources._meter import Meter
+from ogrom.sources._mysql_schema import MysqlSchema
+from ogrom.sources._mysql_url import Options, parse
+from ogrom.sources._pool import Member, Pool
+from ogrom.sources._statement import Statement, parsed
+from ogrom.sources._values import Dialect, excerpt, loaded, stored
+
+T = TypeVar("T")
+
+UNCHECKED_READ = 30.0
+"""Seconds; a read can be asked again, and only a firewall forgets a connection in silence."""
+
+UNCHECKED_WRITE = 1.0
+"""Seconds; a write cannot, so its connection is asked first."""
+
+RESTS = 2.0
+"""Seconds for which a replica that failed is not asked."""
+
+
+@final
+class MysqlDb:
+    """A pool for the primary, and one for each replica."""
+
+    def __init__(self, options: Options, patience: float) -> None:
+        self._options = options
+        self._patience = patience
+        self._meter = Meter("mysql")
+        self._primary = Pool(options, options.primary, patience)
+        self._replicas = [Pool(options, place, patience) for place in options.replicas]
+        self._writing: set[asyncio.Task[Any] | None] = set()
+
+    @classmethod
+    async def open(cls, url: str, patience: float) -> "MysqlDb":
+        db = cls(parse(url), patience)
+        try:
+            await db._primary.open()
+        except BaseException:
+            await db.close()
+            raise
+        return db
+
+    async def close(self) -> None:
+        await asyncio.gather(*(pool.close() for pool in (self._primary, *self._replicas)))
+
+    async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
+        return _single(await self._read([self._primary], into, sql, params), sql)
+
+    async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
+        return await self._read([self._primary], into, sql, params)
+
+    async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
+        self._check_not_writing()
+        statement = parsed(sql)
+        args = arguments(statement, params)
+
+        async def run() -> Outcome:
+            member = await self._primary.acquire(UNCHECKED_WRITE)
+            result = await self._finish(self._primary, member, statement, args)
+            return outcome(statement, result)
+
+        return await self._again(run)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Queries, None]:
+        self._check_not_writing()
+        pool, task = self._primary, asyncio.current_task()
+        member = await pool.acquire(UNCHECKED_WRITE)
+        tx = _Transaction(self, pool, member)
+        sound = False
+        self._writing.add(task)
+        try:
+            await tx.control(member.connection.begin)
+            try:
+                yield tx
+            finally:
+                tx.over = True
+            tx.check_whole()
+            # It cannot be called back: it is waited for, though we be cancelled.
+            await _to_its_end(tx.control(member.connection.commit))
+            sound = True
+        except BaseException:
+            sound = not tx.lost and await _undone(member)
+            raise
+        finally:
+            self._writing.discard(task)
+            if sound:
+                pool.release(member)
+            else:
+                pool.discard(member)
+
+    async def transact(self, work: Callable[[Queries], Awaitable[T]]) -> T:
+        async def run() -> T:
+            async with self.transaction() as tx:
+                return await work(tx)
+
+        return await self._again(run)
+
+    def schema_change(self) -> AbstractAsyncContextManager[SchemaChange]:
+        return self._schema_change()
+
+    @asynccontextmanager
+    async def _schema_change(self) -> AsyncGenerator[SchemaChange, None]:
+        self._check_not_writing()
+        pool = self._primary
+        member = await pool.acquire(UNCHECKED_WRITE)
+        schema = MysqlSchema(member, max(60.0, self._patience))
+        try:
+            async with schema.locked(self._options.database):
+                yield schema
+        finally:
+            pool.discard(member)  # its session was set for schema changes
+
+    def stale(self) -> "_Stale":
+        return _Stale(self)
+
+    def metrics(self) -> Iterable[Metric]:
+        yield from self._meter.metrics()
+        for pool in (self._primary, *self._replicas):
+            yield from pool.metrics()
+
+    async def read_stale(
+        self, into: type[T], sql: LiteralString, params: dict[str, Value]
+    ) -> list[T]:
+        """The rows, by a replica that works, else by the primary."""
+        now = perf_counter()
+        healthy = [pool for pool in self._replicas if pool.down_until <= now]
+        random.shuffle(healthy)
+        return await self._read([*healthy, self._primary], into, sql, params)
+
+    async def _read(
+        self, pools: list[Pool], into: type[T], sql: LiteralString, params: dict[str, Value]
+    ) -> list[T]:
+        """The rows, by the first of the pools that can, the last asked twice."""
+        statement = parsed(sql)
+        if not statement.reads:
+            raise Misuse(f"one() and all() only read, write with execute(): {excerpt(sql)}")
+        args = arguments(statement, params)
+        for pool in pools:
+            try:
+                member = await pool.acquire(UNCHECKED_READ)
+                result = await self._finish(pool, member, statement, args)
+                break
+            except Unavailable:
+                if pool is self._primary:
+                    raise
+                pool.down_until = perf_counter() + RESTS
+        else:
+            raise AssertionError("the primary is the last of them")
+        return rows(into, result, sql)
+
+    async def _finish(
+        self, pool: Pool, member: Member, statement: Statement, args: tuple[Any, ...]
+    ) -> Any:
+        """Run a statement that stands for itself, and give the connection back."""
+        for turn in (1, 2, 3):
+            began, sound = perf_counter(), False
+            try:
+                result = await pool.timely(member, statement, args)
+                sound = True
+                break
+            except asyncmy.errors.MySQLError as error:
+                sound = errors.is_answer(error)
+                repeats = errors.number(error) in errors.REPREPARE or (
+                    statement.reads and not sound
+                )
+                if turn == 3 or not repeats:
+                    raise self.failed(error, pool, statement) from error
+            except SourceError as error:
+                raise self._meter.failed(error)
+            finally:
+                self._meter.seconds.observe(perf_counter() - began)
+                if sound:
+                    pool.release(member)
+                else:
+                    pool.discard(member)
+            member = await pool.acquire(0.0 if turn == 2 else UNCHECKED_READ)
+        else:
+            raise AssertionError("the third turn breaks or raises")
+        return result
+
+    def failed(self, error: Exception, pool: Pool, statement: Statement) -> SourceError:
+        """The error as ours, counted."""
+        found = errors.explained(error, pool.place, statement.sql)
+        if isinstance(found, Unavailable) and not errors.is_answer(error) and not statement.reads:
+            found.add_note("Whether it was written is not known: the connection was lost.")
+        if errors.number(error) == errors.DEADLOCK:
+            found = Deadlock(str(found))
+        return self._meter.failed(found)
+
+    async def _again(self, run: Callable[[], Awaitable[T]]) -> T:
+        """What `run` gives; run again where the server has undone it all, within our patience."""
+        end = perf_counter() + (deadline.left(self._patience) or 0.0)
+        pause = 0.002
+        while True:
+            try:
+                return await run()
+            except Deadlock:
+                if perf_counter() + pause > end:
+                    raise
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            pause = min(pause * 2, 0.1)
+
+    @property
+    def read_timeout(self) -> float:
+        """Seconds that a statement may take."""
+        return self._options.read_timeout
+
+    @property
+    def meter(self) -> Meter:
+        """What it counts."""
+        return self._meter
+
+    def _check_not_writing(self) -> None:
+        if asyncio.current_task() in self._writing:
+            raise Misuse("This would wait for its own transaction: use what transaction() gave.")
+
+
+class Deadlock(Busy):
+    """Two waited for each other; ours was undone, whole."""
+
+
+@final
+class _Transaction:
+    """What may be done between BEGIN and COMMIT."""
+
+    def __init__(self, db: MysqlDb, pool: Pool, member: Member) -> None:
+        self._db = db
+        self._pool = pool
+        self._member = member
+        self._lock = asyncio.Lock()
+        self.over = False
+        self.lost = False  # the connection may be in the middle of something
+        self._undone = False
+
+    async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
+        return _single(await self.all(into, sql, **params), sql)
+
+    async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
+        return rows(into, await self._run(parsed(sql).locking(), params), sql)
+
+    async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
+        statement = parsed(sql)
+        if statement.defines:
+            raise Misuse(
+                f"MySQL would commit the transaction by this; it belongs in a step: {excerpt(sql)}"
+            )
+        return outcome(statement, await self._run(statement, params))
+
+    async def control(self, call: Callable[[], Awaitable[None]]) -> None:
+        """BEGIN or COMMIT, within the time that there is."""
+        await self._guarded(call, Statement("COMMIT", (), "COMMIT", reads=False))
+
+    def check_whole(self) -> None:
+        """What follows a failure must not be written alone."""
+        if self._undone or self.lost or self._member.broken:
+            raise Unavailable(
+                f"{self._pool.place}: this transaction has been undone by a failure."
+            )
+
+    async def _run(self, statement: Statement, params: dict[str, Value]) -> Any:
+        if self.over:
+            raise Misuse("This transaction is over: begin another.")
+        args = arguments(statement, params)
+        async with self._lock:  # its tasks share one connection
+            self.check_whole()
+
+            async def run() -> Any:
+                return await self._member.run(statement.sql, args)
+
+            return await self._guarded(run, statement)
+
+    async def _guarded(self, run: Callable[[], Awaitable[T]], statement: Statement) -> T:
+        limit = deadline.left(self._db.read_timeout)
+        began = perf_counter()
+        self.lost = True
+        try:
+            async with asyncio.timeout(limit):
+                result = await run()
+        except TimeoutError:
+            raise self._db.meter.failed(
+                Unavailable(f"{self._pool.place} did not answer within {limit:.3g} s.")
+            ) from None
+        except asyncmy.errors.MySQLError as error:
+            self.lost = not errors.is_answer(error)
+            self._undone |= errors.number(error) in errors.UNDONE
+            raise self._db.failed(error, self._pool, statement) from error
+        finally:
+            self._db.meter.seconds.observe(perf_counter() - began)
+        self.lost = False
+        return result
+
+
+@final
+class _Stale:
+    """What may be a little late: read from a replica, where there is one."""
+
+    def __init__(self, db: MysqlDb) -> None:
+        self._db = db
+
+    async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
+        return _single(await self._db.read_stale(into, sql, params), sql)
+
+    async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
+        return await self._db.read_stale(into, sql, params)
+
+
+async def _to_its_end(work: Awaitable[None]) -> None:
+    """Do the work, which has a limit of its own, to its end even if we are cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    task.result()
+
+
+async def _undone(member: Member) -> bool:
+    """Whether the transaction could be rolled back in an orderly way."""
+    try:
+        async with asyncio.timeout(2):
+            await member.connection.rollback()
+    except (asyncio.CancelledError, TimeoutError, OSError, asyncmy.errors.MySQLError):
+        return False  # whoever is cancelled once more is raising already
+    return True
+
+
+def arguments(statement: Statement, params: dict[str, Value]) -> tuple[Any, ...]:
+    """The parameters as the driver takes them, in their order."""
+    if not statement.names:
+        return ()
+    values = stored(params, _DIALECT)
+    try:
+        args = tuple([values[name] for name in statement.names])
+    except KeyError as error:
+        missing = f"You did not supply a value for :{error.args[0]}"
+        raise Misuse(f"{missing}: {excerpt(statement.sql)}") from None
+    for value in args:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise Misuse(f"{value} is too large for SQL: {excerpt(statement.sql)}")
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise Misuse(f"{error}: {excerpt(statement.sql)}") from None
+    return args
+
+
+def outcome(statement: Statement, result: Any) -> Outcome:
+    """What the statement did."""
+    if result.rows is not None:
+        return Outcome(0, 0)
+    inserted = result.insert_id if statement.verb == "INSERT" else 0
+    return Outcome(result.affected_rows, inserted)
+
+
+def rows(into: type[T], result: Any, sql: str) -> list[T]:
+    """The rows as values of the type."""
+    found: list[Any] = list(result.rows or ())
+    description: tuple[Any, ...] = result.description or ()
+    for place, column in enumerate(description):
+        if column[1] in _DECIMALS:
+            found = [(*row[:place], _number(row[place]), *row[place + 1 :]) for row in found]
+    return loaded(into, [column[0] for column in description], found, sql, _DIALECT)
+
+
+def _single(found: list[T], sql: str) -> T | None:
+    if len(found) > 1:
+        raise Misuse(f"More than one row, where one was asked for: {excerpt(sql)}")
+    return found[0] if found else None
+
+
+_DECIMALS = (0, 246)
+"""What a SUM or an AVG is."""
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value.as_tuple().exponent == 0 else float(value)
+
+
+def _moment(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=None)
+
+
+def _loads_moment(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value  # msgspec says what is wrong with it
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+_DIALECT = Dialect(moment=_moment, loads_moment=_loads_moment, finite=True)
