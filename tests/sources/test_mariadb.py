@@ -28,10 +28,12 @@ def login(server: Server) -> dict[str, Any]:
 
 async def ask(server: Server, sql: str) -> Any:
     """The rows of one statement on a connection of its own."""
-    async with asyncmy.connect(**login(server), autocommit=True) as connection:
-        async with connection.cursor() as cursor:
-            await cursor.execute(sql)
-            return await cursor.fetchall()
+    async with (
+        asyncmy.connect(**login(server), autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        await cursor.execute(sql)
+        return await cursor.fetchall()
 
 
 async def test_a_query_cancelled_in_flight_never_answers_the_next(mariadb: Server) -> None:

@@ -100,9 +100,7 @@ def loaded(
         raise Misuse(f"No {into.__qualname__}: {error}: {excerpt(sql)}") from error
 
 
-def _loaded(
-    into: type[T], names: Sequence[str], rows: Sequence[Any], dialect: Dialect
-) -> list[T]:
+def _loaded(into: type[T], names: Sequence[str], rows: Sequence[Any], dialect: Dialect) -> list[T]:
     kind: Any = into
     loaders = _loaders(kind, dialect)
     if "" in loaders:
