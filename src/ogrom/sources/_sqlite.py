@@ -15,7 +15,6 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import datetime
 from functools import partial
 from typing import Any, LiteralString, TypeVar, final
 
@@ -30,7 +29,7 @@ from ogrom.sources._db import (
     Unavailable,
     Value,
 )
-from ogrom.sources._values import Dialect, excerpt, loaded, stored
+from ogrom.sources._values import excerpt, loaded, stored
 
 T = TypeVar("T")
 
@@ -222,18 +221,18 @@ class _Connection:
         self, into: type[T], sql: str, params: dict[str, Value], most: int | None = None
     ) -> list[T]:
         try:
-            cursor = self._raw.execute(sql, stored(params, _DIALECT))
+            cursor = self._raw.execute(sql, stored(params))
             # Without the close, a row left unread would keep its snapshot, and the log growing.
             rows = cursor.fetchall() if most is None else cursor.fetchmany(most)
             names = [column[0] for column in cursor.description or ()]
             cursor.close()
         except _REFUSALS as error:
             raise self._explained(error, sql) from error
-        return loaded(into, names, rows, sql, _DIALECT)
+        return loaded(into, names, rows, sql)
 
     def execute(self, sql: str, params: dict[str, Value]) -> Outcome:
         try:
-            cursor = self._raw.execute(sql, stored(params, _DIALECT))
+            cursor = self._raw.execute(sql, stored(params))
             # Any other statement would give the id of the INSERT before it.
             inserted = cursor.lastrowid if sql.lstrip()[:6].upper() == "INSERT" else None
             outcome = Outcome(max(cursor.rowcount, 0), inserted or 0)
@@ -323,12 +322,3 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: _FORBIDDEN,
     sqlite3.SQLITE_FULL: "Make room on the disk; then it goes on by itself.",
 }
-
-
-def _moment(moment: datetime) -> str:
-    # Text of a fixed width, so that it sorts, SQLite's own functions take it, and a person who
-    # looks into the file can read it.
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-_DIALECT = Dialect(moment=_moment)

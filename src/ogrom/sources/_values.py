@@ -1,12 +1,9 @@
-"""What databases have in common: values that become parameters, and rows that become values.
-
-A `Dialect` says in what they differ.
-"""
+"""Values that become parameters, and rows that become values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, inspect
@@ -16,19 +13,6 @@ from ogrom.sources._db import Misuse, Value
 T = TypeVar("T")
 
 Load = Callable[[Any], Any]
-
-
-class Dialect(NamedTuple):
-    """In what a database's values differ from ours."""
-
-    moment: Callable[[datetime], Any]
-    """A point in time, which is in UTC, as the database takes it."""
-
-    loads_moment: Load | None = None
-    """A point in time as msgspec reads it; None where it reads the database's own form."""
-
-    finite: bool = False
-    """Whether it has no infinity."""
 
 
 _PLAIN = (str, int, bytes, type(None))
@@ -43,7 +27,7 @@ _JSON = (
 )
 
 
-def stored(params: dict[str, Value], dialect: Dialect) -> Mapping[str, Any]:
+def stored(params: dict[str, Value]) -> Mapping[str, Any]:
     """The parameters as the database takes them. It changes `params`.
 
     Raises:
@@ -52,19 +36,19 @@ def stored(params: dict[str, Value], dialect: Dialect) -> Mapping[str, Any]:
     for name, value in params.items():
         if value.__class__ not in _PLAIN:
             try:
-                params[name] = _stored_value(value, dialect)
+                params[name] = _stored_value(value)
             except (TypeError, ValueError) as error:
                 raise Misuse(f":{name} cannot be kept: {error}.") from error
     return params
 
 
-def _stored_value(value: Value, dialect: Dialect) -> Any:
+def _stored_value(value: Value) -> Any:
     match value:
         case datetime():
             if value.tzinfo is None:
                 raise ValueError("a point in time without its zone could be any")
             try:
-                return dialect.moment(value.astimezone(UTC))
+                return _moment(value.astimezone(UTC))
             except OverflowError:
                 raise ValueError("there is no such year in UTC") from None
         case bool():
@@ -72,8 +56,6 @@ def _stored_value(value: Value, dialect: Dialect) -> Any:
         case float():
             if value != value:  # SQLite would keep NULL
                 raise ValueError("NaN is not a number")
-            if dialect.finite and value in _INFINITE:
-                raise ValueError("this database has no infinity")
             return value
         case int() | str() | bytes():  # an enumeration's, for example
             return value
@@ -83,26 +65,27 @@ def _stored_value(value: Value, dialect: Dialect) -> Any:
             raise TypeError(f"a {type(value).__qualname__} has no form in SQL")
 
 
-_INFINITE = (float("inf"), float("-inf"))
+def _moment(moment: datetime) -> str:
+    # Text of a fixed width, so that it sorts, SQLite's own functions take it, and a person who
+    # looks into the file can read it.
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def loaded(
-    into: type[T], names: Sequence[str], rows: Sequence[Any], sql: str, dialect: Dialect
-) -> list[T]:
+def loaded(into: type[T], names: Sequence[str], rows: Sequence[Any], sql: str) -> list[T]:
     """The rows as values of the type.
 
     Raises:
         Misuse: they do not fit it.
     """
     try:
-        return _loaded(into, names, rows, dialect)
+        return _loaded(into, names, rows)
     except (msgspec.MsgspecError, TypeError) as error:
         raise Misuse(f"No {into.__qualname__}: {error}: {excerpt(sql)}") from error
 
 
-def _loaded(into: type[T], names: Sequence[str], rows: Sequence[Any], dialect: Dialect) -> list[T]:
+def _loaded(into: type[T], names: Sequence[str], rows: Sequence[Any]) -> list[T]:
     kind: Any = into
-    loaders = _loaders(kind, dialect)
+    loaders = _loaders(kind)
     if "" in loaders:
         if len(names) != 1:
             raise msgspec.ValidationError(f"there are {len(names)} columns, not one")
@@ -124,17 +107,15 @@ def excerpt(sql: str) -> str:
 
 
 @cache
-def _loaders(into: Any, dialect: Dialect) -> Mapping[str, Load]:
+def _loaders(into: Any) -> Mapping[str, Load]:
     """How to read the columns that msgspec cannot read by itself; of a single value, under ""."""
     if not (isinstance(into, type) and issubclass(into, Struct)):
-        return {"": _loader(into, dialect) or _as_it_is}
-    found = {
-        field.encode_name: _loader(field.type, dialect) for field in msgspec.structs.fields(into)
-    }
+        return {"": _loader(into) or _as_it_is}
+    found = {field.encode_name: _loader(field.type) for field in msgspec.structs.fields(into)}
     return {name: load for name, load in found.items() if load is not None}
 
 
-def _loader(kind: Any, dialect: Dialect) -> Load | None:
+def _loader(kind: Any) -> Load | None:
     info = inspect.type_info(kind)
     while isinstance(info, inspect.Metadata):
         info = info.type
@@ -143,8 +124,6 @@ def _loader(kind: Any, dialect: Dialect) -> Load | None:
         return msgspec.json.Decoder(kind).decode
     if any(isinstance(each, inspect.BoolType) for each in kinds):
         return _as_bool
-    if any(isinstance(each, inspect.DateTimeType) for each in kinds):
-        return dialect.loads_moment
     return None
 
 
