@@ -1,6 +1,6 @@
 """A MariaDB of one's own for tests and trials: start it, stop it, see whether it runs.
 
-    python3 tools/mariadb.py start [--dir DIR] [--tls]   prints the URL for OGROM_DB
+    python3 tools/mariadb.py start [--dir DIR] [--tls]   prints its URL
     python3 tools/mariadb.py stop [--dir DIR]
     python3 tools/mariadb.py status [--dir DIR]
 
@@ -93,6 +93,7 @@ class Server:
         self.directory = directory.resolve()
         self.file = self.directory / "server.json"
         self.log = self.directory / "mariadbd.log"
+        self._child: subprocess.Popen[bytes] | None = None  # where we started it ourselves
 
     def known(self) -> dict[str, str | int]:
         """What was written of it; nothing where it was never started."""
@@ -112,7 +113,7 @@ class Server:
         return pid if f"--datadir={self.directory / 'data'}" in command.split("\0") else None
 
     def url(self) -> str:
-        """What OGROM_DB wants."""
+        """Where it is, and how to log in."""
         known = self.known()
         return f"mysql://{USER}:{known['password']}@127.0.0.1:{known['port']}/{DATABASE}"
 
@@ -122,6 +123,7 @@ class Server:
             return
         install()
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o700)  # init.sql names the password
         data = self.directory / "data"
         password = str(self.known().get("password") or secrets.token_urlsafe(12))
         port = int(self.known().get("port") or _free_port())
@@ -166,6 +168,7 @@ class Server:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        self._child = process
         known = {"pid": process.pid, "port": port, "password": password, "socket": str(place)}
         self.file.touch(mode=0o600)
         self.file.write_text(json.dumps(known) + "\n", encoding="utf-8")
@@ -197,6 +200,8 @@ class Server:
             end = time.monotonic() + patience
             while time.monotonic() < end:
                 if self.pid() is None:
+                    if self._child is not None:
+                        self._child.wait()
                     shutil.rmtree(Path(str(self.known()["socket"])).parent, ignore_errors=True)
                     return
                 time.sleep(0.02)

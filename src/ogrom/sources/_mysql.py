@@ -35,7 +35,7 @@ from ogrom.sources._meter import Meter
 from ogrom.sources._mysql_schema import MysqlSchema
 from ogrom.sources._mysql_url import Options, parse
 from ogrom.sources._mysql_values import arguments, outcome, rows
-from ogrom.sources._pool import Member, Pool
+from ogrom.sources._pool import Member, Pool, timed_out
 from ogrom.sources._statement import Statement, parsed
 from ogrom.sources._values import excerpt
 
@@ -310,9 +310,8 @@ class _Transaction:
             async with asyncio.timeout(limit):
                 result = await run()
         except TimeoutError:
-            raise self._db.meter.failed(
-                Unavailable(f"{self._pool.place} did not answer within {limit:.3g} s.")
-            ) from None
+            late = timed_out(self._pool.place, limit, self._db.read_timeout)
+            raise self._db.meter.failed(late) from None
         except asyncmy.errors.MySQLError as error:
             self.lost = not errors.is_answer(error)
             self._undone |= errors.number(error) in errors.UNDONE

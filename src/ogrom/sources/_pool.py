@@ -18,7 +18,7 @@ from asyncmy.constants import CLIENT
 from ogrom import deadline
 from ogrom.metrics import Metric, sample
 from ogrom.sources import _mysql_errors as errors
-from ogrom.sources._db import Busy, Misuse, Unavailable
+from ogrom.sources._errors import Busy, Misuse, TimedOut, Unavailable
 from ogrom.sources._mysql_url import Options, Place
 from ogrom.sources._statement import Statement
 
@@ -205,9 +205,7 @@ class Pool:
             async with asyncio.timeout(limit):
                 return await member.run(statement.sql, args)
         except TimeoutError:
-            raise Unavailable(
-                f"{self.place} did not answer within {limit:.3g} s; it was told to give up."
-            ) from None
+            raise timed_out(self.place, limit, self._options.read_timeout) from None
 
     def metrics(self) -> Iterable[Metric]:
         """How many connections there are, and what became of others."""
@@ -269,7 +267,7 @@ class Pool:
         except TimeoutError:
             if connection is not None:
                 connection.close()
-            raise Unavailable(f"{self.place} let nobody in within {limit:.3g} s.") from None
+            raise timed_out(self.place, limit, options.connect_timeout) from None
         except (OSError, asyncmy.errors.MySQLError) as error:
             if connection is not None:
                 connection.close()
@@ -317,6 +315,12 @@ class Pool:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def timed_out(place: Place, limit: float | None, given: float) -> TimedOut:
+    """That it did not answer, and whether that was for want of time."""
+    waited = given if limit is None else limit
+    return TimedOut(f"{place} did not answer within {waited:.3g} s.", early=waited < given)
 
 
 def _now() -> float:
