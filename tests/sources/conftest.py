@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from support.mariadb import Missing, Server
+from support.mariadb import Missing, Server, fresh
 from support.opensearch import CannotStart, Node
 
 
@@ -34,3 +35,11 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip(f"MariaDB: {error}")
     yield server
     server.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.slow)])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A database that is empty: a file that is not there yet, and one of a real MariaDB."""
+    if request.param == "sqlite":
+        return tmp_path / "notes.db"
+    return fresh(request.getfixturevalue("mariadb"))
