@@ -145,7 +145,7 @@ class Server:
         first.write_text(
             f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4;\n"
             f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{password}';\n"
-            f"GRANT ALL ON *.* TO '{USER}'@'%';\n",
+            f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n",
             encoding="utf-8",
         )
         # A Unix socket's path may have 107 bytes, and directories of tests are often longer.

@@ -9,6 +9,7 @@ Rule 3: nobody waits without a limit: for a free one, for a new one, or for an a
 import asyncio
 import random
 from collections.abc import Iterable
+from contextvars import Context
 from time import perf_counter
 from typing import Any, final
 
@@ -312,7 +313,8 @@ class Pool:
                 await self._idle.pop(0).end()
 
     def _spawn(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)
+        # In a context of its own: it must not end with the request that happened to begin it.
+        task: asyncio.Task[None] = asyncio.create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -24,6 +24,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_COMMENT = re.compile(r"--(?=\s|$)[^\n]*|\#[^\n]*|/\*.*?\*/", re.DOTALL)
+
 _READS = {"SELECT", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", "VALUES", "TABLE", "WITH"}
 _WRITES = {"INSERT", "UPDATE", "DELETE", "REPLACE"}
 _DEFINES = {"CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE"}
@@ -73,9 +75,10 @@ def parsed(sql: str) -> Statement:
         elif word := token["word"]:
             words.append(word.upper())
         elif token["mark"] == ";":
-            if _TOKEN.search(sql, token.end()):
+            if _COMMENT.sub("", sql[token.end() :]).strip():
                 raise Misuse(f"One can only execute one statement at a time: {excerpt(sql)}")
             end = token.start()
+            break
         elif token["mark"]:
             raise Misuse(f"Parameters have names, :id rather than ?: {excerpt(sql)}")
     text.append(sql[place : end or len(sql)])
