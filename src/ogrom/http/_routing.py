@@ -393,19 +393,20 @@ _WRITERS: Mapping[str, Callable[[Any], str | None]] = {
 
 def _link_of(texts: list[str], parameters: tuple[Parameter, ...], bound: frozenset[str]) -> Link:
     """A closure that writes a path: text, and the values of parameters, in turn."""
-    if [each.kind for each in parameters] == ["text"] and parameters[0].name not in bound:
+    if [each.kind for each in parameters] == ["text"]:
         (only,), (before, after) = parameters, texts
-        name = only.name
+        name, known = only.name, only.name in bound
 
-        def write_one(params: Mapping[str, object], _: Mapping[str, object]) -> str | None:
-            if len(params) != 1 or name not in params:
+        def write_one(params: Mapping[str, Any], present: Mapping[str, Any]) -> str | None:
+            if name in params and len(params) == 1:
+                value = params[name]
+            elif known and not params:
+                value = present[name]
+            else:
                 return None
-            value: Any = params[name]
-            if value.__class__ is not str:
-                return None
-            if (value.isalnum() and value.isascii()) or _is_plain(value):
+            if value.__class__ is str and value.isalnum() and value.isascii():
                 return f"{before}{value}{after}"
-            return None
+            return None if _plain_text(value) is None else f"{before}{value}{after}"
 
         return write_one
     form = "%s".join(text.replace("%", "%%") for text in texts)
