@@ -197,7 +197,11 @@ async def act(state: Walk, name: str) -> Outcome:
         raise TypeError(
             f"method_allowed lets {state.request.method} in, but there is no {name}=… to do it."
         )
-    outcome = await action(state.ctx, state.entity)
+    return checked(state, name, await action(state.ctx, state.entity))
+
+
+def checked(state: Walk, name: str, outcome: object) -> Outcome:
+    """What an action returned; TypeError where that is no outcome."""
     if not isinstance(outcome, Outcome):
         raise TypeError(
             f"{name} of {state.resource.name or 'a resource'} returned {outcome!r}: return Created(…),"
