@@ -1,7 +1,9 @@
 """The specialised functions answer as the plain walk does: same status, fields, content and questions."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,6 +105,7 @@ ENTITIES = [
     "there", [], {"a": 1}, ["y" * 900], Draft("struct"), 0, None, None, Answer(["x"], {"Link": "</z>"}),
 ]  # fmt: skip
 THEN = datetime(2015, 4, 1, 12, tzinfo=UTC)
+
 
 def service(choose: Any, log: list[str]) -> Service:
     """A service of one resource, as chance has it; its functions note that they were asked."""
@@ -229,7 +232,7 @@ def reader(content: bytes, log: list[str], *, fails: bool) -> Any:
         await asyncio.sleep(0)
         log.append("read")
         if fails:
-            raise ContentTooLarge()
+            raise ContentTooLarge
         return content
 
     return read
@@ -269,6 +272,15 @@ def test_the_source_can_be_read() -> None:
     assert "service_available" not in source
     with pytest.raises(LookupError, match="there are r"):
         made.source("s", "GET")
+
+
+def test_the_document_shows_the_function_that_is_generated() -> None:
+    """`docs/engine.md` has a resource, and what becomes of it: to the letter."""
+    text = (Path(__file__).parents[2] / "docs" / "engine.md").read_text()
+    resource, generated = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(resource, names)  # noqa: S102 - our own document
+    assert names["service"].source("hello", "GET") == generated
 
 
 def test_a_traceback_shows_the_generated_line() -> None:

@@ -1,14 +1,16 @@
 """One specialised function for each resource and method, generated from what `fold` left of the graph.
 
 The graph stays written down once, in `_graph`: this module follows a `Plan` from its start, writes
-each question as Python (`_INLINE` where that pays, else a call of the very function that the plain
-walk asks), joins the ways where they meet again, and writes the ends that matter, 200 and 304, as
-templates of bytes. Everything else ends as it does on foot. Exceptions end it by rule 4 of the graph.
+each question as Python (in place where that pays, else a call of the very function that the plain
+walk asks), joins the ways where they meet again, and writes the ends that matter, 200, 304 and the
+201 of a POST, as templates. Everything else ends as it does on foot. Exceptions end it by rule 4 of
+the graph.
 
 Generated source, not closures: a closure costs a call for each question, and of those a GET has a
 dozen at 50 ns each, where `"if-match" in headers` in place takes 13. A function is made at its
-first request, which takes about a millisecond; resources of one shape (the locales of an API) share
-one code object, so that a service that has a hundred of them starts as fast as before.
+first request, so that a service starts as fast as before: 0.1 ms to write its hundred lines, 0.5 to
+compile them, 27 kB. Resources of one name and shape (the locales of an API) share the code object;
+each further one takes 0.1 ms and 3 kB. Measured by `bench/engine.py` on CPython 3.11.
 """
 
 import linecache
@@ -85,6 +87,11 @@ def generate(prepared: Prepared, method: str) -> tuple[str, dict[str, Any]]:
     """The source of the function, and what its names mean."""
     writer = _Writer(prepared, method)
     return writer.source(), writer.names
+
+
+def forget() -> None:
+    """Drops the code objects kept, so that the next function is compiled anew."""
+    _code.cache_clear()
 
 
 @lru_cache(maxsize=1024)
@@ -227,10 +234,7 @@ class _Writer:
         if node == "if_none_match_star":
             self._ask(node)
             return f"""headers["if-none-match"][:1] != '"' and ask_{node}(walk)"""
-        if (
-            node == "etag_matches_for_if_none_match"
-            and callable(self._resource.etag)
-        ):
+        if node == "etag_matches_for_if_none_match" and callable(self._resource.etag):
             self._ask(node)
             self._tag(depth)
             plain = "tag.__class__ is str and tag.isalnum() and tag.isascii()"

@@ -115,6 +115,8 @@ def _known(prepared: Prepared, method: str) -> Mapping[str, bool]:
         known["precondition_required"] = False
     if method not in questions.READS:
         known["if_modified_since_exists"] = False
+    if resource.last_modified is None:  # a date is ignored where there is none to compare it with
+        known |= {"if_modified_since_exists": False, "if_unmodified_since_exists": False}
     known |= {name: False for name in _LOCATIONS if getattr(resource, name) is None}
     return known
 

@@ -192,10 +192,14 @@ class Router(Generic[T]):
             if (short := self._tails.get((before_, value))) is not None:
                 value = value_
         # What stands around the value is known text, so that only the value need be looked at.
-        if short is not None and slash and value.isascii():
-            if value.isalnum() or not (value in NO_VALUE or "%" in value or "\0" in value):
-                short_match: Match[T] = _new_tuple(Match, (short[0], {short[1]: value}, short[2]))
-                return short_match
+        if (
+            short is not None
+            and slash
+            and value.isascii()
+            and (value.isalnum() or not (value in NO_VALUE or "%" in value or "\0" in value))
+        ):
+            short_match: Match[T] = _new_tuple(Match, (short[0], {short[1]: value}, short[2]))
+            return short_match
         if "%" in path or "\0" in path or not path.isascii():
             segments = _decode(path, self._depth)
         else:
