@@ -279,7 +279,7 @@ def test_the_document_shows_the_function_that_is_generated() -> None:
     text = (Path(__file__).parents[2] / "docs" / "engine.md").read_text()
     resource, generated = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, Any] = {}
-    exec(resource, names)  # noqa: S102 - our own document
+    exec(resource, names)
     assert names["service"].source("hello", "GET") == generated
 
 

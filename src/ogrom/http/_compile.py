@@ -17,6 +17,7 @@ import linecache
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from inspect import iscoroutinefunction
+from json import dumps
 from types import CodeType
 from typing import Any, Final
 
@@ -124,7 +125,7 @@ class _Writer:
         doc = f"{self._method} {resource.name or 'a resource'}"
         begin_ = [
             "async def answer(request, match, router):",
-            f"    {doc!r}",
+            f"    {dumps(doc)}",
             "    headers = request.headers",
             "    ctx = Context(request, match, router, LANGUAGE)",
             "    walk = Walk(prepared, request, ctx, IDENTITY, EXISTS)",

@@ -102,9 +102,11 @@ class Route(Generic[T]):
     """The patterns of the mappings that it lies in, the outermost ("") first."""
     pieces: tuple[str | Slot, ...] = field(repr=False, compare=False)
     """What `path_for` writes: encoded text, and what holds parameters, in turn."""
-    links: dict[str, "Link | None"] = field(default_factory=dict, repr=False, compare=False)
+    links: dict[str, "Link | None"] = field(
+        default_factory=dict[str, "Link | None"], repr=False, compare=False
+    )
     """How paths are written from here, by the name of where they lead; filled when first asked."""
-    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    kept: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
     """What those who serve this route keep with it; nobody looks at it here."""
 
     @property
@@ -376,17 +378,17 @@ MOST_LINKS = 64
 _is_plain: Callable[[str], object] = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
 
 
-def _plain_text(value: object) -> str | None:
+def _plain_text(value: Any) -> str | None:
     if value.__class__ is str and ((value.isalnum() and value.isascii()) or _is_plain(value)):
         return value
     return None
 
 
-def _plain_int(value: object) -> str | None:
+def _plain_int(value: Any) -> str | None:
     return str(value) if value.__class__ is int and -(10**18) < value < 10**18 else None
 
 
-def _plain_uuid(value: object) -> str | None:
+def _plain_uuid(value: Any) -> str | None:
     return str(value) if value.__class__ is UUID else None
 
 
