@@ -17,11 +17,11 @@ function above(value) {
 }
 
 // lines: [{kind: "blue", dashed: false, points: [[seconds, value or null], …]}, …]; marks: [seconds, …]
-function draw(svg, now, lines, marks) {
+function draw(svg, now, span, lines, marks) {
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   svg.setAttribute("preserveAspectRatio", "none");
   const most = above(Math.max(1, ...lines.flatMap((line) => line.points.map((point) => point[1] ?? 0))));
-  const x = (at) => LEFT + (WIDTH - LEFT) * (1 - (now - at) / SPAN);
+  const x = (at) => LEFT + (WIDTH - LEFT) * (1 - (now - at) / span);
   const y = (value) => HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (value / most);
   const parts = [];
   for (const part of [0, 0.5, 1]) {
@@ -29,16 +29,17 @@ function draw(svg, now, lines, marks) {
     parts.push(element("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: height, y2: height }));
     parts.push(element("text", { x: 0, y: height + 4 }, String(most * part)));
   }
-  for (const minutes of [10, 5, 0]) {
-    parts.push(element("text", { x: Math.min(x(now - minutes * 60), WIDTH - 22), y: HEIGHT - 3 }, minutes ? `-${minutes} min` : "now"));
+  for (const back of [span, span / 2, 0]) {
+    const text = !back ? "now" : back < 120 ? `-${Math.round(back)} s` : `-${(back / 60).toFixed(1)} min`;
+    parts.push(element("text", { x: Math.min(x(now - back), WIDTH - 22), y: HEIGHT - 3 }, text));
   }
   for (const at of marks) {
-    if (now - at < SPAN) parts.push(element("line", { class: "mark", x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM }));
+    if (now - at < span) parts.push(element("line", { class: "mark", x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM }));
   }
   for (const line of lines) {
     let path = "", pen = "M";
     for (const [at, value] of line.points) {
-      if (value === null || now - at > SPAN) { pen = "M"; continue; }
+      if (value === null || now - at > span) { pen = "M"; continue; }
       path += `${pen}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
       pen = "L";
     }
@@ -48,8 +49,8 @@ function draw(svg, now, lines, marks) {
 }
 
 // Which second the pointer is at, for who wants to say what was then.
-function secondAt(svg, event, now) {
+function secondAt(svg, event, now, span) {
   const box = svg.getBoundingClientRect();
   const place = ((event.clientX - box.left) / box.width) * WIDTH;
-  return now - SPAN * (1 - (place - LEFT) / (WIDTH - LEFT));
+  return now - span * (1 - (place - LEFT) / (WIDTH - LEFT));
 }

@@ -23,7 +23,7 @@ const live = () => {
 function card(environment) {
   const { name, release, share = 0, wanted = 0, instances = [], in_flight = 0, counts = {} } = environment;
   const healthy = instances.filter((each) => each.state === "healthy").length;
-  const what = live()?.name === name ? "live" : release ? "ready, without traffic" : "empty";
+  const what = live()?.name === name ? "live" : share ? "on trial" : release ? "ready, without traffic" : "empty";
   const bar = make("i");
   bar.style.width = `${share}%`;
   const list = instances.map((each) => {
@@ -87,8 +87,11 @@ function show() {
   }
 }
 
+// How much is shown: all that is known, at least a minute.
+const spanAt = (now) => Math.min(SPAN, Math.max(60, now - (series[0]?.at ?? now)));
+
 function charts() {
-  const now = Date.now() / 1000;
+  const now = Date.now() / 1000, span = spanAt(now);
   const marks = (state?.journal ?? []).filter((line) => line.event === "begin").map((line) => Date.parse(line.at) / 1000);
   const line = (name, value, dashed) => ({
     kind: name, dashed,
@@ -96,13 +99,14 @@ function charts() {
   });
   const both = (value, dashed = false) => NAMES.map((name) => line(name, value, dashed));
   const ms = (key) => (point) => (point.requests ? point[key] * 1000 : null);
-  draw($("rate"), now, both((point) => point.requests ?? 0), marks);
-  draw($("latency"), now, [...both(ms("p50")), ...both(ms("p99"), true)], marks);
-  draw($("errors"), now, both((point) => point.errors ?? 0), marks);
+  draw($("rate"), now, span, both((point) => point.requests ?? 0), marks);
+  draw($("latency"), now, span, [...both(ms("p50")), ...both(ms("p99"), true)], marks);
+  draw($("errors"), now, span, both((point) => point.errors ?? 0), marks);
 }
 
 function hover(event) {
-  const at = secondAt(event.currentTarget, event, Date.now() / 1000);
+  const now = Date.now() / 1000, span = spanAt(now);
+  const at = secondAt(event.currentTarget, event, now, span);
   const near = series.reduce((best, each) => (Math.abs(each.at - at) < Math.abs((best?.at ?? 0) - at) ? each : best), null);
   if (!near) return;
   const told = NAMES.map((name) => {
