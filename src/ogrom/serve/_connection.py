@@ -187,7 +187,10 @@ class Connection(asyncio.Protocol):
 
     def is_idle(self) -> bool:
         """Whether nothing of it is under way."""
-        return not (self.busy or self._buffer or self._closing) and not self._transport.get_write_buffer_size()
+        return (
+            not (self.busy or self._buffer or self._closing)
+            and not self._transport.get_write_buffer_size()
+        )
 
     def close(self) -> None:
         """Close it when all that was written is sent."""

@@ -11,7 +11,7 @@ from typing import Final
 import uvloop
 from msgspec import structs
 
-from ogrom.http import METHODS, Request, Response
+from ogrom.http import Request, Response
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.serve._answer import Writer
 from ogrom.serve._app import App
@@ -24,6 +24,9 @@ from ogrom.serve.asgi import AsgiApp
 _NOTICE: Final = 1.0
 """Seconds in which whoever sends us requests notices that we leave: an idle client sends none, and a
 balancer or a parent has somewhere else to send them."""
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that metrics tell apart; a client may invent any number of others."""
 
 _QUIET: Final = 0.1
 """The same, where nobody stands in front who has to notice."""
@@ -150,7 +153,7 @@ class Server:
         """Count and log an answer."""
         if request.path.startswith("/-/"):
             return
-        method = request.method if request.method in METHODS else "other"
+        method = request.method if request.method in _METHODS else "other"
         key = (response.route, method, response.status)
         self._counts[key] = self._counts.get(key, 0) + 1
         self._seconds.observe(seconds)
