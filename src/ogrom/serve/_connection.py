@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from time import perf_counter
 from typing import Any, Final, Protocol
 
@@ -39,11 +39,36 @@ _NEVER: Final = float("inf")
 class Serving(Protocol):
     """What all connections of a server share."""
 
-    app: App
-    limits: Limits
-    writer: Writer
-    loop: asyncio.AbstractEventLoop
-    connections: "set[Connection]"
+    @property
+    def app(self) -> App:
+        """What is served."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What is taken at most."""
+        ...
+
+    @property
+    def writer(self) -> Writer:
+        """Writes answers."""
+        ...
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that runs it all."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """What every request's context begins as."""
+        ...
+
+    @property
+    def connections(self) -> "set[Connection]":
+        """Those that are open."""
+        ...
+
     in_flight: int
     draining: bool
 
@@ -205,7 +230,7 @@ class Connection(asyncio.Protocol):
     def _later(self) -> None:
         if not (self._scheduled or self.busy or self._closing):
             self._scheduled = True
-            self._server.loop.call_soon(self._again)
+            self._server.loop.call_soon(self._again, context=self._server.context)
 
     def _again(self) -> None:
         self._scheduled = False
@@ -278,7 +303,7 @@ class Connection(asyncio.Protocol):
             content=self._content(head) if head.length else b"",
             id=given if given and REQUEST_ID.fullmatch(given) else server.writer.new_id(),
         )
-        self._context = context = copy_context()
+        self._context = context = server.context.copy()
         context.run(_set, limits.answer_seconds, headers)
         internal = head.path.startswith("/-/")
         if not internal:
@@ -351,7 +376,7 @@ class Connection(asyncio.Protocol):
         request = Request(method="-", path="-", id=self._server.writer.new_id())
         response = refuse(request, status, detail)
         self._out.append(self._server.writer.write(response, request.id, _CLOSE))
-        self._server.answered(copy_context(), request, response, 0.0, self._client)
+        self._server.answered(self._server.context, request, response, 0.0, self._client)
         self._finish()
 
     def _finish(self) -> None:

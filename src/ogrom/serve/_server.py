@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Final
 
 import uvloop
@@ -84,6 +84,7 @@ class Server:
         self.limits: Final = limits
         self.writer: Final = Writer(app.release)
         self.loop: Final = loop
+        self.context: Final = copy_context()
         self.connections: Final[set[Connection]] = set()
         self.in_flight = 0
         self.draining = False
@@ -158,7 +159,8 @@ class Server:
         self._counts[key] = self._counts.get(key, 0) + 1
         self._seconds.observe(seconds)
         if self._log is not None:
-            context.run(self._log.request, request, response, seconds=seconds, client=client)
+            # a copy, because this may be called inside of it already, and is not where it never waited
+            context.copy().run(self._log.request, request, response, seconds=seconds, client=client)
 
     def metrics(self) -> Iterable[Metric]:
         """Requests by route, method and status; how long they took; how many are under way."""
