@@ -9,6 +9,7 @@ BIN := .venv/bin
 
 HOST ?= 127.0.0.1
 PORT ?= 8080
+PAGE ?= $(shell expr $(PORT) + 1)
 CASES ?= tests/conformance
 WORKERS ?= auto
 COVERAGE ?= 95
@@ -24,8 +25,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 check: setup format lint types borders test-fast ## Format, lint, types, import borders, fast tests (the default)
 
 .PHONY: run
-run: setup-run ## Start the shop with its embedded data; HOST=127.0.0.1 PORT=8080
-	@exec $(BIN)/shop serve --host $(HOST) --port $(PORT)
+run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081
+	@exec $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
 
 .PHONY: build
 build: setup-run ## Build the shop's artifact from a commit; COMMIT=HEAD

@@ -1,9 +1,10 @@
-"""Search engines in processes of their own."""
+"""Search engines and databases in processes of their own."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from support.mariadb import Missing, Server
 from support.opensearch import CannotStart, Node
 
 
@@ -19,3 +20,17 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         pytest.skip(f"OpenSearch: {error}")
     yield node
     node.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real MariaDB, for all tests of a session; without one they are skipped."""
+    server = Server(tmp_path_factory.mktemp("mariadb"))
+    try:
+        server.start(tls=False)
+    except Missing as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"MariaDB: {error}")
+    yield server
+    server.stop()

@@ -814,3 +814,12 @@ class TestMigrate:
             assert [[], [], [], [*range(1, 20)]] == sorted(done)
             async with connect(path) as db:
                 assert 4 == await db.one(int, "SELECT COUNT(*) FROM t19")
+
+
+async def test_a_url_is_refused_and_its_password_is_not_shown() -> None:
+    """There is SQLite alone: a URL would be the name of a strange file."""
+    with pytest.raises(Misuse, match="name a file") as caught:
+        async with connect("mysql://shop:s3cret@db.example/shop"):
+            pass
+
+    assert "s3cret" not in str(caught.value)

@@ -3,7 +3,9 @@
 import click
 
 from ogrom.cli.build import build
+from ogrom.cli.deploy import deploy, promote, resume, rollback
 from ogrom.cli.graph import graph
+from ogrom.cli.status import history, prune, status
 from ogrom.cli.up import down, logs, scale, up
 
 __all__ = ["main"]
@@ -15,5 +17,7 @@ def main() -> None:
     """An HTTP API in front of your data, declared as values and redeployed under load."""
 
 
-for command in (build, graph, up, down, logs, scale):
+for command in (
+    build, up, deploy, rollback, resume, promote, status, history, logs, scale, prune, down, graph,
+):  # fmt: skip
     main.add_command(command)

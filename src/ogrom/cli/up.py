@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,22 +15,18 @@ from typing import Any, Final
 import click
 from msgspec import DecodeError, json
 
-from ogrom.deploy import NAMES, DeployError, Local, Name, home, launch, load
+from ogrom.cli._common import to, told, where
+from ogrom.deploy import NAMES, DeployError, Local, Name, launch, local_with
 from ogrom.deploy.local import LocalTarget, Settings, Supervisor, serve
 
-_TO = click.option("--to", "target", default=None, help="The target. [default: the first]")
 _WAIT: Final = 60.0
 
 
 def _settings(target: str | None) -> tuple[Settings, Path]:
     """What pyproject.toml says of a target, and `$OGROM_HOME`."""
-    repository = Path.cwd()
-    try:
-        name, local = load(repository).target(target)
-    except DeployError as error:
-        raise click.ClickException(str(error)) from None
-    where = home(repository)
-    return settings_of(name, local, where), where
+    with told():
+        at = where(target)
+    return settings_of(at.name, at.local, at.home), at.home
 
 
 def settings_of(name: str, local: Local, where: Path) -> Settings:
@@ -69,31 +65,53 @@ def is_unfinished(folder: Path) -> bool:
         return True
 
 
-def _run(what: Callable[[], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        return await what()
-
-    try:
-        return asyncio.run(main())
-    except DeployError as error:
-        raise click.ClickException(str(error)) from None
+def _run(what: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with told():
+        asyncio.run(what())
 
 
 @click.command()
 @click.argument("target", required=False)
-def up(target: str | None) -> None:
+@click.option("--listen", help="Where clients connect. [default: pyproject.toml's]")
+@click.option("--page", help="Where the page is; on loopback. [default: pyproject.toml's]")
+@click.option("--deploy", "commit", help="Deploy this commit too, as soon as it is up.")
+def up(target: str | None, listen: str | None, page: str | None, commit: str | None) -> None:
     """Keep TARGET running here, until Ctrl-C; the first of pyproject.toml without a name."""
-    settings, where = _settings(target)
+    with told():
+        at = where(target)
+        local = local_with(at.local, listen, page)
+    settings = settings_of(at.name, local, at.home)
 
     async def main() -> None:
-        supervisor = _supervisor(settings, where)
+        supervisor = _supervisor(settings, at.home)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, supervisor.stopping.set)
-        click.echo(f"{settings.name}: http://{settings.listen}, page http://{settings.page}")
-        await supervisor.run(serve)
+        click.echo(f"{at.name}: http://{local.listen}{at.config.look}")
+        click.echo(f"Its page: http://{local.page}")
+        async with _deploying(commit, at.name):
+            await supervisor.run(serve)
 
     _run(main)
+
+
+@asynccontextmanager
+async def _deploying(commit: str | None, name: str) -> AsyncGenerator[None]:
+    """`ogrom deploy` of the commit in a process of its own, which ends with us at the latest."""
+    if commit is None:
+        yield
+        return
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ogrom.cli", "deploy", commit, "--to", name),
+        stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for us; we hand it on
+    )
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
 
 
 def _supervisor(settings: Settings, where: Path) -> Supervisor:
@@ -142,7 +160,7 @@ def _keeps(folder: Path) -> bool:
 @click.argument("name", type=click.Choice(NAMES), required=False)
 @click.option("-f", "follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
 @click.option("-n", "lines", default=50, show_default=True, help="How many lines.")
-@_TO
+@to
 def logs(name: Name | None, follow: bool, lines: int, target: str | None) -> None:
     """Show what an environment's instances have written; without NAME the live one's."""
     settings, _ = _settings(target)
@@ -183,7 +201,7 @@ def _added(file: Path, seen: dict[Path, int]) -> str:
 
 @click.command()
 @click.argument("instances")
-@_TO
+@to
 def scale(instances: str, target: str | None) -> None:
     """Have so many INSTANCES: a number, or the bounds between which they follow the load: 1..4."""
     found = re.fullmatch(r"(\d{1,2})(?:\.\.(\d{1,2}))?", instances)

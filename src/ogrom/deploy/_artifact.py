@@ -87,7 +87,7 @@ def build(
             say("what was stored is damaged: building it again …")
     with writing("the artifact"), scratch(home / "tmp") as place:
         config = _config(repository, found)
-        path = place / f"{config.name}-{found.short}.zip"
+        path = place / f"{config.name}-{found.id.removeprefix('tree-')[:12]}.zip"
         make(repository, found, config, home / "cache", place, path, say)
         return store.put(found.id, path)
 

@@ -80,6 +80,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The folders whose wheels go into the artifact beside the dependencies."""
     warm: tuple[str, ...] = ()
     """Requests that warm an instance up, such as `GET /v1/products?page=2`."""
+    look: str = "/"
+    """The path that people are shown, to have a first look at."""
     rollout: Rollout = Rollout()
     targets: Mapping[str, Local] = {}
 
@@ -155,6 +157,17 @@ def parse(content: bytes, *, where: str = PAGE) -> Config:
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     return config
+
+
+def local_with(local: Local, listen: str | None, page: str | None) -> Local:
+    """A target with other addresses than the file's, where they are given.
+
+    Raises:
+        ConfigError: they are no addresses.
+    """
+    changed = msgspec.structs.replace(local, listen=listen or local.listen, page=page or local.page)
+    _check_local("ogrom up", "given", changed)
+    return changed
 
 
 def _within(tables: Mapping[str, Any], *keys: str) -> dict[str, Any] | None:

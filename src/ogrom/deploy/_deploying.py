@@ -22,6 +22,7 @@ from ogrom.deploy._journal import First, Journal, Line, Record
 from ogrom.deploy._judge import delta
 from ogrom.deploy._recovery import Decision, decide
 from ogrom.deploy._rollout import End, Plan, Request, Settings, plan, same
+from ogrom.deploy._source import short
 from ogrom.deploy._steps import Clock, Run, marks
 from ogrom.deploy._target import (
     Counts,
@@ -192,7 +193,8 @@ class Deployer:
             live = observation.live
             assert live is not None
             return Outcome(
-                "already", f"{short(release)} is live already, in {live.name}. Nothing to do."
+                "already",
+                f"{short(release.commit)} is live already, in {live.name}. Nothing to do.",
             )
         user, host = who()
         first = First(
@@ -288,14 +290,9 @@ class Deployer:
         )
 
 
-def short(release: Release) -> str:
-    """A release's commit, as people write it."""
-    return release.commit[:12] if release.commit.startswith("tree-") else release.commit[:7]
-
-
 def _holder(what: str, release: Release | None = None) -> str:
     user, host = who()
-    return f"{user}@{host}, pid {os.getpid()}, {what} {short(release) if release else ''}".rstrip()
+    return f"{user}@{host}, pid {os.getpid()}, {what} {short(release.commit) if release else ''}".rstrip()
 
 
 def _is_live(outcome: Outcome, release: Release) -> bool:
@@ -313,7 +310,11 @@ def _taken_up(record: Record, decision: Decision) -> str:
 
 
 def _message(planned: Plan, entry: history.Entry, walked: Walked) -> str:
-    new, into, old_name = short(planned.release), planned.environment, planned.old_environment
+    new, into, old_name = (
+        short(planned.release.commit),
+        planned.environment,
+        planned.old_environment,
+    )
     proof = f"{entry.failed:,} of {entry.requests:,} requests failed"
     if entry.failed_by_new:
         proof += f", {entry.failed_by_new:,} of them answered by {new}"
@@ -321,7 +322,9 @@ def _message(planned: Plan, entry: history.Entry, walked: Walked) -> str:
         back = " To go back: ogrom rollback" if planned.old and planned.kind == "deploy" else ""
         return f"{new} is live; {proof}.{back}"
     serves = (
-        f"{old_name} ({short(planned.old)}) still serves" if planned.old else "nothing serves yet"
+        f"{old_name} ({short(planned.old.commit)}) still serves"
+        if planned.old
+        else "nothing serves yet"
     )
     if entry.result == "unchanged":
         return f"Nothing changed: {serves}; {proof}. {into.capitalize()}'s log: ogrom logs {into}"
@@ -333,4 +336,4 @@ def _message(planned: Plan, entry: history.Entry, walked: Walked) -> str:
     )
 
 
-__all__ = ["Deployer", "Event", "Outcome", "Place", "place", "short", "who"]
+__all__ = ["Deployer", "Event", "Outcome", "Place", "place", "who"]

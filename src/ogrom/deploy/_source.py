@@ -35,13 +35,13 @@ class Commit(Struct, frozen=True):
 
     @property
     def short(self) -> str:
-        """For file names and for people."""
+        """As people write it."""
         return short(self.id)
 
 
 def short(commit: str) -> str:
-    """The first twelve digits of a commit's or a tree's id."""
-    return commit[: 12 + (len(_TREE) if commit.startswith(_TREE) else 0)]
+    """The first seven digits of a commit's or a tree's id, as people write it."""
+    return commit[: 7 + (len(_TREE) if commit.startswith(_TREE) else 0)]
 
 
 def resolve(repository: Path, commit: str = "HEAD") -> Commit:
@@ -56,7 +56,7 @@ def resolve(repository: Path, commit: str = "HEAD") -> Commit:
     """
     if not _is_checkout(repository):
         found = _tree(repository)
-        if commit not in {"HEAD", found.id, found.short}:
+        if commit != "HEAD" and not (found.id.startswith(commit) and len(commit) > len(_TREE)):
             raise ArtifactError(
                 f"{repository} is no git checkout, so there is no commit {commit!r}. "
                 "Leave it out to build the files as they are."

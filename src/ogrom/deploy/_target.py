@@ -119,6 +119,10 @@ class Observation(Struct, frozen=True):
     minimum: int = 1
     maximum: int = 1
     """How many instances the live environment may be scaled to."""
+    address: str = ""
+    """Where clients connect: `127.0.0.1:8080`."""
+    page: str = ""
+    """Where the target can be looked at; "" where it cannot."""
 
     @property
     def live(self) -> Environment | None:

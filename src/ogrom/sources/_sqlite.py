@@ -12,15 +12,11 @@ would cost, so statements run in the event loop. What can take long does not:
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any, LiteralString, TypeVar, final
-
-import msgspec
-from msgspec import Struct, inspect
 
 from ogrom.sources._db import (
     Busy,
@@ -33,6 +29,7 @@ from ogrom.sources._db import (
     Unavailable,
     Value,
 )
+from ogrom.sources._values import excerpt, loaded, stored
 
 T = TypeVar("T")
 
@@ -217,28 +214,25 @@ class _Connection:
     def one(self, into: type[T], sql: str, params: dict[str, Value]) -> T | None:
         found = self.select(into, sql, params, 2)
         if len(found) > 1:
-            raise Misuse(f"More than one row, where one was asked for: {_excerpt(sql)}")
+            raise Misuse(f"More than one row, where one was asked for: {excerpt(sql)}")
         return found[0] if found else None
 
     def select(
         self, into: type[T], sql: str, params: dict[str, Value], most: int | None = None
     ) -> list[T]:
         try:
-            cursor = self._raw.execute(sql, _stored(params))
+            cursor = self._raw.execute(sql, stored(params))
             # Without the close, a row left unread would keep its snapshot, and the log growing.
             rows = cursor.fetchall() if most is None else cursor.fetchmany(most)
             names = [column[0] for column in cursor.description or ()]
             cursor.close()
         except _REFUSALS as error:
             raise self._explained(error, sql) from error
-        try:
-            return _loaded(into, names, rows)
-        except (msgspec.MsgspecError, TypeError) as error:
-            raise Misuse(f"No {into.__qualname__}: {error}: {_excerpt(sql)}") from error
+        return loaded(into, names, rows, sql)
 
     def execute(self, sql: str, params: dict[str, Value]) -> Outcome:
         try:
-            cursor = self._raw.execute(sql, _stored(params))
+            cursor = self._raw.execute(sql, stored(params))
             # Any other statement would give the id of the INSERT before it.
             inserted = cursor.lastrowid if sql.lstrip()[:6].upper() == "INSERT" else None
             outcome = Outcome(max(cursor.rowcount, 0), inserted or 0)
@@ -278,9 +272,9 @@ class _Connection:
                 return Busy(f"{self._path}: others kept it for too long ({error}).")
             # None: it did not even get to SQLite.
             case None | sqlite3.SQLITE_ERROR | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_TOOBIG:
-                return Misuse(f"{error}: {_excerpt(sql)}")
+                return Misuse(f"{error}: {excerpt(sql)}")
             case sqlite3.SQLITE_READONLY if self._reads_only:
-                return Misuse(f"one() and all() only read, write with execute(): {_excerpt(sql)}")
+                return Misuse(f"one() and all() only read, write with execute(): {excerpt(sql)}")
             case other:
                 advice = _ADVICE.get(other, "Look into the disk and the log of the machine.")
                 return Unavailable(f"{self._path}: {error}. {advice}")
@@ -328,105 +322,3 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: _FORBIDDEN,
     sqlite3.SQLITE_FULL: "Make room on the disk; then it goes on by itself.",
 }
-
-
-def _excerpt(sql: str) -> str:
-    return " ".join(sql.split())[:120]
-
-
-# Values. A point in time is text of a fixed width, so that it sorts, SQLite's own functions take
-# it, and a person who looks into the file can read it.
-
-_PLAIN = (str, int, bytes, type(None))
-_JSON = (
-    inspect.CollectionType,
-    inspect.TupleType,
-    inspect.NamedTupleType,
-    inspect.DictType,
-    inspect.StructType,
-    inspect.TypedDictType,
-    inspect.DataclassType,
-)
-
-
-def _stored(params: dict[str, Value]) -> Mapping[str, Any]:
-    """The parameters as SQLite takes them."""
-    for name, value in params.items():
-        if value.__class__ not in _PLAIN:
-            try:
-                params[name] = _stored_value(value)
-            except (TypeError, ValueError) as error:
-                raise Misuse(f":{name} cannot be kept: {error}.") from error
-    return params
-
-
-def _stored_value(value: Value) -> str | int | float | bytes:
-    match value:
-        case datetime():
-            if value.tzinfo is None:
-                raise ValueError("a point in time without its zone could be any")
-            try:
-                moment = value.astimezone(UTC)
-            except OverflowError:
-                raise ValueError("there is no such year in UTC") from None
-            return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        case bool():
-            return int(value)
-        case float():
-            if value != value:  # SQLite would keep NULL
-                raise ValueError("NaN is not a number")
-            return value
-        case int() | str() | bytes():  # an enumeration's, for example
-            return value
-        case Struct() | tuple() | list() | dict():
-            return msgspec.json.encode(value).decode()
-        case _:
-            raise TypeError(f"a {type(value).__qualname__} has no form in SQL")
-
-
-def _loaded(into: type[T], names: list[str], rows: list[Any]) -> list[T]:
-    """The rows as values of the type."""
-    kind: Any = into
-    loaders = _loaders(kind)
-    if "" in loaders:
-        if len(names) != 1:
-            raise msgspec.ValidationError(f"there are {len(names)} columns, not one")
-        names = [""]
-    values: list[T] = []
-    for row in rows:
-        fields = dict(zip(names, row, strict=True))
-        for name, load in loaders.items():
-            if fields.get(name) is not None:
-                fields[name] = load(fields[name])
-        found = fields[""] if "" in loaders else fields
-        values.append(msgspec.convert(found, into, builtin_types=(bytes,)))
-    return values
-
-
-@cache
-def _loaders(into: Any) -> Mapping[str, Callable[[Any], Any]]:
-    """How to read the columns that msgspec cannot read by itself; of a single value, under ""."""
-    if not (isinstance(into, type) and issubclass(into, Struct)):
-        return {"": _loader(into) or _as_it_is}
-    found = {field.encode_name: _loader(field.type) for field in msgspec.structs.fields(into)}
-    return {name: load for name, load in found.items() if load is not None}
-
-
-def _loader(kind: Any) -> Callable[[Any], Any] | None:
-    info = inspect.type_info(kind)
-    while isinstance(info, inspect.Metadata):
-        info = info.type
-    kinds = info.types if isinstance(info, inspect.UnionType) else (info,)
-    if any(isinstance(each, _JSON) for each in kinds):
-        return msgspec.json.Decoder(kind).decode
-    if any(isinstance(each, inspect.BoolType) for each in kinds):
-        return _as_bool
-    return None
-
-
-def _as_bool(value: Any) -> Any:
-    return {0: False, 1: True}.get(value, value)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value

@@ -133,8 +133,11 @@ async def connect(path: str | Path, *, patience: float = 5.0) -> AsyncGenerator[
 
     Any number of processes of one machine may share the file. For `patience` seconds a call waits
     while others write, without holding up the event loop; then it raises `Busy`. Connect in the
-    process that uses it: a connection does not outlive a fork.
+    process that uses it: a connection does not outlive a fork. A URL is a `Misuse`: there is no
+    other database yet.
     """
+    if "://" in str(path):  # it may hold a password, so it is not repeated
+        raise Misuse("connect() takes the path of a SQLite file, no URL: name a file.")
     db = await SqliteDb.open(str(path), patience)
     try:
         yield db

@@ -389,6 +389,8 @@ class Supervisor:
             bounds=BOUNDS,
             minimum=state.minimum,
             maximum=state.maximum,
+            address=self.settings.listen,
+            page=self.settings.page or "",
         )
 
     @property
