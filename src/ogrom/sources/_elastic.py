@@ -33,7 +33,7 @@ from ogrom.sources._asking import Answer, Json, Kept, entry, levels, mapping, pa
 from ogrom.sources._building import LAYOUT, RANK, About, Progress, placed, taught, unseen, version
 from ogrom.sources._engine import Engine, Gone
 from ogrom.sources._errors import Busy, Misuse, TimedOut, Unavailable
-from ogrom.sources._generations import Draft, Generations, number
+from ogrom.sources._generations import Draft, drafts, number
 from ogrom.sources._matching import COUNTED, Question, enough, sound, understand
 from ogrom.sources._query import Document, Found, Schema, Search
 
@@ -286,7 +286,7 @@ class ElasticIndex:
             return
         got = await self._engine.ask(_GotAbout, "GET", f"{self._abouts}/_doc/{newest}")
         with TemporaryDirectory() as folder:
-            draft = Generations(Path(folder), "x").draft(got.source.label, keep=False)
+            draft = drafts(Path(folder)).draft(got.source.label, keep=False)
             try:
                 await self._copy(newest, draft)
                 await self._publish(draft, base, got.source.origin, unseen, self._number(newest))
@@ -352,7 +352,7 @@ class ElasticIndex:
         kept = max(others, key=self._number, default="")
         for one, live in found.items():
             old = self._is_ours(one) and self._number(one) <= self._number(name)
-            if one not in (name, kept) and (old or live and one in others):
+            if one not in (name, kept) and (old or (live and one in others)):
                 await self._drop(one)
 
     def _is_ours(self, name: str) -> bool:
@@ -383,7 +383,7 @@ class ElasticIndex:
                 raise
         # Filled by an alias of its own: nothing is sent to an index that was removed meanwhile, for
         # an engine would make it anew, and wrongly.
-        aliases = {"aliases": {f"{_FILLED}{name}": {}}}
+        aliases: Json = {"aliases": {f"{_FILLED}{name}": {}}}
         await self._do("PUT", name, mapping(self.schema) | aliases)
         await self._do("PUT", f"{self._abouts}/_doc/{name}", _ENCODE.encode(about))
 
@@ -437,7 +437,8 @@ class ElasticIndex:
                     one for one, told in zip(batch, results, strict=True) if told.status >= 400
                 ]
             if batch:
-                await asyncio.sleep(min(5.0, 0.1 * 2**turn) * random.uniform(0.5, 1.5))
+                jitter = random.uniform(0.5, 1.5)  # noqa: S311 - it keeps writers apart
+                await asyncio.sleep(min(5.0, 0.1 * 2**turn) * jitter)
         if batch:
             raise Busy(f"The engine did not take {len(batch)} documents in {TRIES} tries.")
 
