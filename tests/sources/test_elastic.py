@@ -98,6 +98,7 @@ async def test_both_engines_answer_alike(engine: Engine, tmp_path: Path) -> None
         assert await embedded.search(query) == await index.search(query), query
     assert doc(7).body == await index.get("d00007")
     assert await index.get("\ud800") is None
+    assert await index.get("") is None
     assert 300 == await index.count()
     assert 'ogrom_search_engine_seconds_count{asked="_search"}' in text(engine.metrics())
     embedded.close()

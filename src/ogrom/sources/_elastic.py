@@ -137,6 +137,8 @@ class ElasticIndex:
 
     async def get(self, document_id: str) -> bytes | None:
         """The body of the document, or None where there is no such id."""
+        if not document_id:
+            return None  # an engine takes none for a mistake
         asked: Json = {
             "query": {"ids": {"values": [sound(document_id)]}},
             "size": 1,
