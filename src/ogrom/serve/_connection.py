@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
         """A client is there."""
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self._client = peer[0] if isinstance(peer, tuple) and peer else ""
+        self._client = str(peer[0]) if isinstance(peer, tuple) and peer else ""  # pyright: ignore[reportUnknownArgumentType]
         self.idle_since = self._server.loop.time()
         self.due = self.idle_since + self._server.limits.head_seconds
         self._server.connections.add(self)
@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
         buffer = self._buffer
         if not buffer:
             return None
-        while buffer[:2] == b"\r\n":  # RFC 9112, section 2.2
+        while buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
             del buffer[:2]
         limits = self._server.limits
         end = buffer.find(END, max(0, self._looked - 3))
