@@ -6,6 +6,8 @@ They take turns within each round, so that a busy machine slows all of them; wha
 median of the rounds.
 """
 
+import re
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from statistics import median
 from time import perf_counter_ns
@@ -27,6 +29,8 @@ from ogrom.http import (
     Response,
     Service,
 )
+from ogrom.http._compile import forget, generate, specialise
+from ogrom.http._engine import prepare
 
 ROUNDS = 41
 CALLS = 2_000
@@ -215,6 +219,33 @@ def microseconds(answers: Answers, request: Request) -> float:
     return (perf_counter_ns() - start) / CALLS / 1_000
 
 
+def making() -> None:
+    """What a function costs to make: written, compiled, and made again from the same code object."""
+    prepared = next(route.leaf for route in service().leaves() if route.name == "product")
+    about = prepare(prepared, cors=Cors(origins=("*",)))
+    times: dict[str, list[float]] = {"written": [], "written and compiled": [], "made again": []}
+    for _ in range(ROUNDS):
+        forget()
+        for step, make in (
+            ("written", generate), ("written and compiled", specialise), ("made again", specialise),
+        ):  # fmt: skip
+            start = perf_counter_ns()
+            make(about, "GET")
+            times[step].append((perf_counter_ns() - start) / 1_000)
+    forget()
+    tracemalloc.start()
+    kept = [specialise(about, "GET")]
+    first = tracemalloc.get_traced_memory()[0]
+    kept += [specialise(about, "GET") for _ in range(100)]
+    further = (tracemalloc.get_traced_memory()[0] - first) / 100
+    tracemalloc.stop()
+    found = {f"{step}, µs": median(each) for step, each in times.items()}
+    found |= {"memory, kB": first / 1024, "memory of one made again, kB": further / 1024}
+    rows: list[list[object]] = [[step, figure] for step, figure in found.items()]
+    figures = {re.sub(r"\W+", "_", step): figure for step, figure in found.items()}
+    report("engine_making", "A function for the GET of a product", ["", ""], rows, figures)
+
+
 def main() -> None:
     """Checks that all answer alike, then measures them in turns."""
     shop = service()
@@ -249,6 +280,7 @@ def main() -> None:
         }
     columns = ["µs per request", *ways, "specialised / by hand", "plain / by hand"]
     report("engine", "A request in process", columns, rows, figures)
+    making()
 
 
 if __name__ == "__main__":

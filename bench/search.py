@@ -5,7 +5,8 @@ comes back is compared with judgements: nDCG@10, once with the gain 2^grade - 1,
 that counts, and once with the grade itself. Both halves of the queries are scored by themselves
 as well: what helps one and hurts the other was made for single queries.
 
-Run it as `python bench/search.py`. Where the data are is said by $CATALOGUE (a table with columns
+Run it as `python bench/search.py`; with ENGINE=http://host:9200 the catalogue goes into that engine,
+below a prefix of its own that is removed afterwards. Where the data are is said by $CATALOGUE (a table with columns
 `product_id`, `image_no` and `row`), $QUERIES and $QRELS.
 """
 
@@ -15,18 +16,22 @@ import gzip
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from math import log2
 from pathlib import Path
+from secrets import token_hex
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from _bench import report
 
-from shop.protocols import ProductQuery
+from ogrom.sources.search import Address, address, connect
+from shop.protocols import ProductQuery, Products
 from shop.sources.importing import import_file, store
 from shop.sources.products import TantivyProducts
+from shop.sources.products_elastic import ElasticProducts
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 LOCALE = "de-DE"
@@ -80,7 +85,21 @@ def ndcg(grades: Sequence[int], judged: Sequence[int], gain: Callable[[int], flo
     return gained(grades) / gained(sorted(judged, reverse=True))
 
 
-async def ask(products: TantivyProducts, text: str) -> tuple[list[str], float]:
+@asynccontextmanager
+async def opened(state: Path, where: Address | None) -> AsyncGenerator[Products]:
+    """The catalogue that was imported."""
+    if where is None:
+        products = TantivyProducts.open(store(state, LOCALE), LOCALE)
+        try:
+            yield products
+        finally:
+            products.close()
+        return
+    async with connect(where) as engine:
+        yield ElasticProducts(engine, LOCALE)
+
+
+async def ask(products: Products, text: str) -> tuple[list[str], float]:
     """The ids of the first products, and the seconds that it took to find them."""
     start = perf_counter()
     page = await products.search(ProductQuery(q=text, per_page=DEPTH))
@@ -95,19 +114,25 @@ async def main() -> None:
     for query, row, grade in table(data("QRELS", "qrels_de.tsv.gz")):
         judged[query][row] = int(grade)
     rows = ids(catalogue)
+    url = os.environ.get("ENGINE")
+    where = address(f"{url.rstrip('/')}/bench{token_hex(4)}") if url else None
+    answers: dict[str, list[str]] = {}
+    times: list[float] = []
     with TemporaryDirectory() as state:
         start = perf_counter()
-        import_file(catalogue, Path(state))
+        await asyncio.to_thread(import_file, catalogue, Path(state), None, where)
         seconds = perf_counter() - start
-        answers: dict[str, list[str]] = {}
-        times: list[float] = []
         for _ in range(ROUNDS):
             # Opened anew, so that nothing is answered from memory.
-            products = TantivyProducts.open(store(Path(state), LOCALE), LOCALE)
-            for query, text in queries:
-                answers[query], taken = await ask(products, text)
-                times.append(taken)
-            products.close()
+            async with opened(Path(state), where) as products:
+                await products.by_id("")
+                for query, text in queries:
+                    answers[query], taken = await ask(products, text)
+                    times.append(taken)
+    if where is not None:
+        async with connect(where) as engine:
+            for index in await engine.ask(dict[str, object], "GET", f"{where.prefix}-*"):
+                await engine.ask(dict[str, object], "DELETE", index)
     scores = {
         name: [
             ndcg(
@@ -122,7 +147,7 @@ async def main() -> None:
     }
     parts = {"all": slice(None), "odd": slice(None, None, 2), "even": slice(1, None, 2)}
     report(
-        "search",
+        "search_engine" if where else "search",
         f"German search, nDCG@{DEPTH} of {len(scores['exponential'])} queries; "
         f"{median(times) * 1e6:,.0f} µs a query, {seconds:.1f} s to import {len(rows):,} rows",
         ("queries", *GAINS),

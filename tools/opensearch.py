@@ -103,8 +103,8 @@ class Node:
         # A number may be another's by now.
         return (told["pid"], told["url"]) if str(self.folder).encode() in command else None
 
-    def start(self) -> str:
-        """Its URL, once it answers; raises CannotStart with what it said last."""
+    def start(self, port: int | None = None) -> str:
+        """Its URL, at this port or a free one, once it answers; raises CannotStart with what it said last."""
         if running := self.state:
             return running[1]
         library = jars()
@@ -119,7 +119,7 @@ class Node:
                 [
                     *("java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{library}/*"),
                     *(MAIN, "-basePath", str(self.folder), "-numOfNode", "1", "-useLogger"),
-                    *("-clusterName", "ogrom", "-baseHttpPort", str(_free_port() - 1)),
+                    *("-clusterName", "ogrom", "-baseHttpPort", str((port or _free_port()) - 1)),
                 ],
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -146,6 +146,8 @@ class Node:
         running = self.state
         self._state.unlink(missing_ok=True)
         if not running:
+            if self._child is not None:
+                self._child.wait()  # it has ended by itself, or been killed
             return
         os.kill(running[0], signal.SIGCONT)
         os.kill(running[0], signal.SIGTERM)

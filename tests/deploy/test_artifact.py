@@ -380,7 +380,7 @@ def test_what_is_no_artifact_is_not_run(tmp_path):
         deploy.manifest_of(path)
     with pytest.raises(ArtifactError, match="is damaged"):
         deploy.launch(Release("1" * 40, sha, str(path)), tmp_path)
-    with pytest.raises(ArtifactError, match=r"cannot be read.*ogrom build 111111111111"):
+    with pytest.raises(ArtifactError, match=r"cannot be read.*ogrom build 1111111"):
         deploy.launch(Release("1" * 40, sha, str(tmp_path / "none")), tmp_path)
 
 

@@ -1,7 +1,9 @@
 """The specialised functions answer as the plain walk does: same status, fields, content and questions."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from ogrom.http import (
     Accepted,
     Answer,
     BadRequest,
+    ContentTooLarge,
     Cors,
     Created,
     ETag,
@@ -39,17 +42,37 @@ class Draft(Struct, frozen=True):
     name: str
 
 
+class Filter(Struct, frozen=True):
+    """What the query says."""
+
+    page: int = 1
+
+
+class Busy(Exception):
+    """Knows nothing of HTTP: what it means is said to the service."""
+
+
 SIMPLE = [
+    "method_known", "method_allowed", "content_headers_valid", "content_type_known",
+    "content_length_valid", "can_post_to_gone",
     "service_available", "uri_too_long", "malformed", "too_many_requests", "allowed",
     "unavailable_for_legal_reasons", "processable", "existed", "can_put_to_missing",
     "can_post_to_missing", "allowed_for_entity", "multiple_representations", "conflict",
 ]  # fmt: skip
-MOSTLY_YES = {"service_available", "allowed", "processable", "allowed_for_entity"}
+MOSTLY_YES = {
+    "service_available", "allowed", "processable", "allowed_for_entity", "method_known",
+    "method_allowed", "content_headers_valid", "content_type_known", "content_length_valid",
+}  # fmt: skip
+RARE = {name for name in MOSTLY_YES if name.startswith(("method_", "content_"))}
+QUERIES = ["", "page=2", "page=x", "page=1&page=2", "else=1"]
 OUTCOMES = [
     NoContent(), Created("made", at="/x", etag="r2"), Created(None), Updated(["new"]),
-    Accepted("later"), SeeOther("/y"),
+    Accepted("later"), SeeOther("/y"), Created({"a": "y" * 900}, at="/\r\nx"), Created("é", etag='"'),
+    Created(Answer({"x": 1}, {"Link": "</z>"}), at="/x"), Created(at="/é", etag="r3"), "no outcome",
 ]  # fmt: skip
-RAISED = [BadRequest("no"), Gone(), ServiceUnavailable(retry_after=3), ValueError("unexpected")]
+RAISED = [
+    BadRequest("no"), Gone(), ServiceUnavailable(retry_after=3), ValueError("unexpected"), Busy(),
+]  # fmt: skip
 METHODS = [
     "GET",
     "HEAD",
@@ -82,8 +105,6 @@ ENTITIES = [
     "there", [], {"a": 1}, ["y" * 900], Draft("struct"), 0, None, None, Answer(["x"], {"Link": "</z>"}),
 ]  # fmt: skip
 THEN = datetime(2015, 4, 1, 12, tzinfo=UTC)
-
-draws = st.integers(0, 99)
 
 
 def service(choose: Any, log: list[str]) -> Service:
@@ -118,8 +139,10 @@ def service(choose: Any, log: list[str]) -> Service:
     for name in acts:
         given[name] = function(name, OUTCOMES[choose(len(OUTCOMES))], awaited=True)
     for name in SIMPLE:
-        needs = {"can_put_to_missing": "put", "can_post_to_missing": "post"}.get(name)
-        if choose(3) or (needs is not None and needs not in acts):
+        needs = {
+            "can_put_to_missing": "put", "can_post_to_missing": "post", "can_post_to_gone": "post",
+        }.get(name)  # fmt: skip
+        if choose(15 if name in RARE else 3) or (needs is not None and needs not in acts):
             continue
         value = (choose(8) > 0) == (name in MOSTLY_YES)
         given[name] = value if choose(2) else function(name, value)
@@ -145,17 +168,28 @@ def service(choose: Any, log: list[str]) -> Service:
         given["body"] = Draft
     if choose(4) == 0 and (given["etag"] is not None or given["last_modified"] is not None):
         given["precondition_required"] = True
-    if given.get("existed") and choose(2):
-        given["moved_permanently"] = function(
-            "moved_permanently", "/moved", awaited=bool(choose(2))
-        )
+    if not given.get("existed"):
+        given.pop("can_post_to_gone", None)
+    else:
+        for name in ("moved_permanently", "permanent_redirect", "moved_temporarily"):
+            if choose(3) == 0:
+                places = ["/moved", None, "/\r\nmoved"]
+                where = function(name, places[choose(3)])
+                given[name] = "/fixed" if choose(3) == 0 else where
+    if "put" in acts and choose(3) == 0:
+        given["put_to_different_url"] = function("put_to_different_url", [None, "/else"][choose(2)])
+    if choose(3) == 0:
+        given["query"] = Filter
+    if choose(4) == 0:
+        given["max_content"] = 14
     for name in HANDLERS:
         if hasattr(Resource, name) and choose(4) == 0:
             given[name] = function(name, ENTITIES[choose(len(ENTITIES))] or name)
     cors = [None, Cors(origins=("*",)), Cors(origins=("https://a.example",), credentials=True)][
         choose(3)
     ]
-    return Service({"/r": Resource(name="r", **given)}, cors=cors)
+    refusals = {Busy: lambda _: ServiceUnavailable("busy", retry_after=2)}
+    return Service({"/r": Resource(name="r", **given)}, cors=cors, refusals=refusals)
 
 
 @settings(max_examples=400, deadline=None)
@@ -170,9 +204,14 @@ def test_the_specialised_function_answers_as_the_plain_walk_does(data: Any) -> N
         fields = {
             name: values[choose(len(values))] for name, values in HEADERS.items() if choose(5) == 0
         }
-        content = [b"", b'{"name":"hat"}', b"{", b'{"name":1}'][choose(4)]
+        content = [b"", b'{"name":"hat"}', b"{", b'{"name":1}', b'{"name":"a hat"}'][choose(5)]
         request = Request(
-            method=METHODS[choose(len(METHODS))], path="/r", headers=fields, content=content, id="i"
+            method=METHODS[choose(len(METHODS))],
+            path="/r",
+            query=QUERIES[choose(len(QUERIES))],
+            headers=fields,
+            content=content if choose(3) else reader(content, log, fails=choose(5) == 0),
+            id="i",
         )
         answers: list[tuple[Response, list[str]]] = []
         for way in (
@@ -184,6 +223,19 @@ def test_the_specialised_function_answers_as_the_plain_walk_does(data: Any) -> N
             answers.append((asyncio.run(run(way, request)), [name for name in log if name]))
         plain, *specialised = [(said(response), asked) for response, asked in answers]
         assert specialised == [plain, plain]
+
+
+def reader(content: bytes, log: list[str], *, fails: bool) -> Any:
+    """Reads a content as a server does: it really waits, and may find that there is too much."""
+
+    async def read() -> bytes:
+        await asyncio.sleep(0)
+        log.append("read")
+        if fails:
+            raise ContentTooLarge
+        return content
+
+    return read
 
 
 async def run(way: Any, request: Request) -> Response:
@@ -220,6 +272,15 @@ def test_the_source_can_be_read() -> None:
     assert "service_available" not in source
     with pytest.raises(LookupError, match="there are r"):
         made.source("s", "GET")
+
+
+def test_the_document_shows_the_function_that_is_generated() -> None:
+    """`docs/engine.md` has a resource, and what becomes of it: to the letter."""
+    text = (Path(__file__).parents[2] / "docs" / "engine.md").read_text()
+    resource, generated = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(resource, names)
+    assert names["service"].source("hello", "GET") == generated
 
 
 def test_a_traceback_shows_the_generated_line() -> None:

@@ -5,6 +5,7 @@ held to what the RFC says of each of its codes (`RFC`), and to Liberator's statu
 codes speak of header fields only.
 """
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from support.liberator import CASES, MENDED, SERVED, Case, cases, path_of
 
-from ogrom.http import HANDLERS
+from ogrom.http import HANDLERS, Response
 from ogrom.http.testing import Reply
 
 pytestmark = pytest.mark.skipif(
@@ -474,6 +475,28 @@ def test_where_liberator_does_not_the_engine_answers_by_the_rfc() -> None:
     for code, rule in RFC.items():
         print(f"  {counts[code]:4} {code:4} {rule.section:16} {rule.says}")
     assert not broken, f"{len(broken)} broken:\n" + "\n".join(broken[:30])
+
+
+def test_the_specialised_functions_answer_every_case_as_the_walk_does() -> None:
+    """Status, fields and content are those of the walk, which the tests above hold to Liberator."""
+
+    async def both() -> tuple[int, list[str]]:
+        asked, wrong = 0, list[str]()
+        for case in cases():
+            asked += 1
+            walked, fast = case.ask().response, await case.specialised()
+            if _said(walked) != _said(fast):
+                wrong.append(f"case {case.id}: {_said(walked)} on foot, {_said(fast)} specialised")
+        return asked, wrong
+
+    asked, wrong = asyncio.run(both())
+    print(f"\nLiberator, specialised as on foot: {asked - len(wrong)} of {asked}")
+    assert not wrong, "\n".join(wrong[:20])
+    assert asked
+
+
+def _said(response: Response) -> tuple[object, ...]:
+    return (response.status, tuple(response.headers), response.content, repr(response.error))
 
 
 def test_every_code_has_its_section() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -97,6 +98,7 @@ async def test_both_engines_answer_alike(engine: Engine, tmp_path: Path) -> None
         assert await embedded.search(query) == await index.search(query), query
     assert doc(7).body == await index.get("d00007")
     assert await index.get("\ud800") is None
+    assert await index.get("") is None
     assert 300 == await index.count()
     assert 'ogrom_search_engine_seconds_count{asked="_search"}' in text(engine.metrics())
     embedded.close()
@@ -122,13 +124,14 @@ async def test_paged_beyond_the_engines_window(engine: Engine, tmp_path: Path) -
         Search(text="Leder", limit=200),
         Search(order="price", limit=200),
     ):
-        whole: list[bytes] = []
+        whole, total = list[bytes](), 0
         for offset in (9_700, 9_900, 10_100, 10_300):
             page = await index.search(
                 Search(text=query.text, order=query.order, limit=200, offset=offset)
             )
             whole += page.bodies
-        assert len(set(whole)) == len(whole) == max(0, page.total - 9_700)  # fmt: skip
+            total = page.total
+        assert len(set(whole)) == len(whole) == max(0, total - 9_700)
     first = await index.search(Search(limit=1, offset=count - 1))
     assert (doc(count - 1).body,) == first.bodies
 
@@ -238,3 +241,59 @@ def test_a_url() -> None:
     assert ("https://[::1]:443", "a b") == (
         address("https://a%20b:c@[::1]/x").url, address("https://a%20b:c@[::1]/x").user
     )  # fmt: skip
+
+
+async def test_filled_from_what_is_live(engine: Engine, tmp_path: Path) -> None:
+    """Every document comes back as it was put, and the numbers of the generations rise."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(1_200)))
+    assert "-000001-" in index.revision
+    draft = Generations(tmp_path / "again", "x").draft("more", keep=False)
+    await index.fill(draft)
+    draft.put([doc(1_200)])
+    await index.publish(draft, index.revision, "test")
+    draft.close()
+
+    assert 1_201 == await index.count()
+    assert "-000002-" in index.revision
+    assert doc(1_199).body == await index.get("d01199")
+
+
+async def test_what_a_killed_writer_left(engine: Engine, tmp_path: Path) -> None:
+    """Is removed by the next one that publishes."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, [doc(1)])
+    left = f"{index.revision.rpartition('-')[0]}-{token_hex(4)}"
+    await engine.ask(dict[str, Any], "PUT", left)
+    await publish(index, tmp_path, [doc(2)])
+
+    indices = await engine.ask(dict[str, Any], "GET", f"{engine.where.prefix}-*")
+    assert {index.revision, f"{engine.where.prefix}-about"} == set(indices)
+
+
+async def test_another_version_of_the_schema(engine: Engine, tmp_path: Path) -> None:
+    """Makes its own of what is there, while the old release goes on; two at once are no error."""
+    old = ElasticIndex(engine, "de", SCHEMA)
+    await publish(old, tmp_path, map(doc, range(50)))
+    changed = msgspec.structs.replace(SCHEMA, text={"name": 3.0, "more": 1.0})
+    new, twin = (ElasticIndex(engine, "de", changed) for _ in range(2))
+    await asyncio.gather(new.catch_up(), twin.catch_up())
+
+    for index in (old, new, twin):
+        assert 50 == await index.count()
+    assert new.revision == twin.revision != old.revision
+    assert ("test", "label") == (new.origin, new.label)
+    before = new.revision
+    await new.catch_up()
+    assert before == new.revision
+    await publish(new, tmp_path, map(doc, range(60)))
+    assert (50, 60) == (await old.count(), await new.count())
+    await old.catch_up()
+    assert 60 == await old.count()
+
+
+async def test_a_revision_before_the_engine_was_reached() -> None:
+    """Is not told: it would be a wrong one."""
+    async with connect("http://127.0.0.1:9/shop") as engine:
+        with pytest.raises(Unavailable, match="has not answered yet"):
+            _ = ElasticIndex(engine, "de", SCHEMA).revision

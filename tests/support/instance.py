@@ -1,6 +1,7 @@
 """A small real server, as an instance of a release: `python tests/support/instance.py KIND`.
 
-KIND is what is wrong with it, if anything: good, slow-start, dies, unhealthy, hangs.
+KIND is what is wrong with it, if anything: good, slow-start, dies, unhealthy, hangs, errors (every
+tenth answer to a POST is a 500), slower (what takes 10 ms takes 30).
 """
 
 import asyncio
@@ -13,13 +14,18 @@ RELEASE = os.environ.get("OGROM_RELEASE", "")
 
 class Server:
     def __init__(self, kind):
-        self.kind, self.stopping, self.busy = kind, asyncio.Event(), 0
+        self.kind, self.stopping, self.busy, self.answered = kind, asyncio.Event(), 0, 0
 
     async def answer(self, method, path, content):
         if path == "/-/ready":
             if self.kind == "unhealthy":
                 return 503, b"no such column: price_minor"
             return (503, b"draining") if self.stopping.is_set() else (200, b"ready")
+        if path.startswith("/work"):
+            await asyncio.sleep(0.03 if self.kind == "slower" else 0.01)
+            self.answered += method == "POST"
+            if self.kind == "errors" and method == "POST" and self.answered % 10 == 0:
+                return 500, b"one of ten that write"
         if path.startswith("/slow"):
             await asyncio.sleep(float(path.partition("?")[2] or 0.4))
         if path == "/500":

@@ -20,8 +20,11 @@ from ogrom.http import (
     Media,
     MediaType,
     NoContent,
+    Request,
     Resource,
+    Response,
     SeeOther,
+    Service,
     Updated,
 )
 from ogrom.http.testing import Reply, ask
@@ -117,8 +120,21 @@ class Case:
         names = [translate(step[0]) for step in self.trace]
         return [name for name in names if name not in MENDED]
 
+    async def specialised(self) -> Response:
+        """What our engine says by the function that is made for the resource and the method."""
+        path, _, query = self.request["uri"].partition("?")
+        content = (self.request.get("body") or "").encode()
+        fields = {name.lower(): value for name, value in self.request["headers"].items()}
+        if content:
+            fields.setdefault("content-length", str(len(content)))
+        request = Request(
+            method=self.request["method"], path=path, query=query, headers=fields, content=content,
+            id="test",
+        )  # fmt: skip
+        return await Service({"/r": resource_of(self)}).respond(request)
+
     def ask(self) -> Reply:
-        """What our engine says."""
+        """What our engine says on foot, and how it comes to it."""
         method, uri = self.request["method"], self.request["uri"]
         fields = dict(self.request["headers"])
         content = self.request.get("body") or b""

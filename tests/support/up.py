@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from ogrom.deploy.local import LocalTarget, Settings, Supervisor, serve
 from ogrom.deploy.local._haproxy import find
 from ogrom.deploy.local._process import marked
 
-KINDS = ("good", "slow-start", "dies", "unhealthy", "hangs")
+KINDS = ("good", "slow-start", "dies", "unhealthy", "hangs", "errors", "slower")
 
 
 def launcher(release):
@@ -32,7 +33,7 @@ def launcher(release):
 
 
 def release(commit, kind="good"):
-    return Release(commit=commit, sha256="0" * 64, path=kind)
+    return Release(commit=commit, sha256=sha256(f"{commit} {kind}".encode()).hexdigest(), path=kind)
 
 
 def needs_haproxy():

@@ -115,6 +115,8 @@ def _known(prepared: Prepared, method: str) -> Mapping[str, bool]:
         known["precondition_required"] = False
     if method not in questions.READS:
         known["if_modified_since_exists"] = False
+    if resource.last_modified is None:  # a date is ignored where there is none to compare it with
+        known |= {"if_modified_since_exists": False, "if_unmodified_since_exists": False}
     known |= {name: False for name in _LOCATIONS if getattr(resource, name) is None}
     return known
 
@@ -197,7 +199,11 @@ async def act(state: Walk, name: str) -> Outcome:
         raise TypeError(
             f"method_allowed lets {state.request.method} in, but there is no {name}=… to do it."
         )
-    outcome = await action(state.ctx, state.entity)
+    return checked(state, name, await action(state.ctx, state.entity))
+
+
+def checked(state: Walk, name: str, outcome: object) -> Outcome:
+    """What an action returned; TypeError where that is no outcome."""
     if not isinstance(outcome, Outcome):
         raise TypeError(
             f"{name} of {state.resource.name or 'a resource'} returned {outcome!r}: return Created(…),"

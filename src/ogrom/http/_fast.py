@@ -4,6 +4,7 @@ Every answer that is worth it is remembered by the text that it depends on, with
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from ogrom.http._conditional import ETag
 from ogrom.http._cors import Cors
 from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Request, Response, write_fields
-from ogrom.http._outcome import Answer
+from ogrom.http._outcome import Answer, Created
 from ogrom.http._problem import Problem
 from ogrom.http._render import respond
 from ogrom.http._walk import Prepared, Walk
@@ -51,6 +52,12 @@ class Variant(Struct):
     """Writes the value. None where its head depends on more than is known here. Changes to that
     when the encoder turns out to write text, which has a charset."""
 
+    def enter(self, walk: Walk) -> None:
+        """Leaves a walk as the questions would that chose this."""
+        walk.media, walk.language = self.media, self.language
+        walk.charset, walk.encoding = self.charset, self.encoding
+        walk.ctx.language = self.says
+
 
 def write(fields: list[tuple[str, str]]) -> str:
     """A part of a head; ValueError where it cannot be sent."""
@@ -60,32 +67,37 @@ def write(fields: list[tuple[str, str]]) -> str:
 class Negotiation:
     """Chooses variants for one resource and method; remembers them by the fields' values."""
 
-    def __init__(self, prepared: Prepared, method: str, start: str) -> None:
+    def __init__(self, prepared: Prepared, method: str, start: str, favourite: Variant) -> None:
         self._steps = prepared.plans[method].steps
         self._start = start
-        self._prepared = prepared
-        self._known: dict[tuple[str | None, ...], Variant] = {}
+        self._favourite = favourite
+        self.known: Final[dict[str | tuple[str | None, ...], Variant]] = {}
+        """By `Accept` where it is sent alone, by three fields, or by all four: see `choose`."""
 
     def choose(self, walk: Walk) -> Variant:
-        """The variant that the request asks for; the walk then stands behind `NEGOTIATION`."""
+        """The variant that the request asks for. Where it is the favourite, it is that very one;
+        any other is still to be entered.
+        """
         get = walk.request.headers.get
-        key = (
-            get("accept"),
-            get("accept-language"),
-            get("accept-charset"),
-            get("accept-encoding"),
-        )
-        found = self._known.get(key)
+        accept, language, charset = get("accept"), get("accept-language"), get("accept-charset")
+        encoding = get("accept-encoding")
+        sent = [field for field in (accept, language, charset, encoding) if field is not None]
+        key: str | tuple[str | None, ...]
+        if charset is not None:
+            key = (accept, language, charset, encoding)
+        elif len(sent) == 1 and accept is not None:
+            key = accept
+        else:
+            key = (accept, language, encoding)
+        found = self.known.get(key)
         if found is None:
             found = self._find(walk)
-            if sum(map(len, filter(None, key))) <= _LONGEST:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[key] = found
-        else:
-            walk.media, walk.language = found.media, found.language
-            walk.charset, walk.encoding = found.charset, found.encoding
-            walk.ctx.language = found.says
+            if found == self._favourite:
+                found = self._favourite
+            if sum(map(len, sent)) <= _LONGEST:
+                if len(self.known) >= _REMEMBERED:
+                    self.known.clear()
+                self.known[key] = found
         return found
 
     def _find(self, walk: Walk) -> Variant:
@@ -169,6 +181,29 @@ class Plain:
         if len(self.types) < _REMEMBERED:
             self.types.add(kind)
         return True
+
+
+def opened(answer: Answer) -> tuple[object, str | None]:
+    """The value of an `Answer` and its own fields; None in their place where they cannot be sent."""
+    return answer.value, _lines(tuple(answer.headers.items()))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _lines(fields: tuple[tuple[str, str], ...]) -> str | None:
+    try:
+        return write(list(fields))
+    except ValueError:
+        return None
+
+
+def created_lines(outcome: Created) -> str | None:
+    """`Location` and `ETag` of what was made; None where they had better be looked at."""
+    at, tag = outcome.at, outcome.etag
+    for value in (at, tag):
+        if value is not None and not (value.isascii() and value.isprintable()):
+            return None
+    location = "" if at is None else f"Location: {at}\r\n"
+    return location if tag is None else f'{location}ETag: "{tag}"\r\n'
 
 
 async def end(walk: Walk, handler: str) -> Response:

@@ -158,12 +158,11 @@ class Context(Struct, eq=False):
         Raises:
             KeyError: the route has no such parameter; the message lists those that it has.
         """
-        params: Mapping[str, Any] = {} if self._match is None else self._match.params
-        try:
-            return params[name]
-        except KeyError:
-            known = ", ".join(sorted(params)) or "none"
-            raise KeyError(f"The path has no parameter {name!r}; it has: {known}.") from None
+        match = self._match
+        if match is not None and name in match[1]:
+            return match[1][name]
+        known = ", ".join(sorted(match[1] if match is not None else ())) or "none"
+        raise KeyError(f"The path has no parameter {name!r}; it has: {known}.")
 
     def query(self, kind: type[T]) -> T:
         """The decoded query, of the type that the resource names as `query`."""
@@ -186,6 +185,11 @@ class Context(Struct, eq=False):
             LinkError: no resource has that name, or several have and none is nearer; a parameter
                 is missing, unknown or of the wrong type.
         """
+        match = self._match
+        if match is not None and (link := match[2].links.get(name)) is not None:
+            path = link(params, match[1])
+            if path is not None:
+                return path
         if self._router is None:
             raise LinkError(f"There are no routes here, so no path for {name!r}.")
         return self._router.path_for(name, params, near=self._match)

@@ -45,6 +45,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import unquote
+from uuid import UUID
 
 from ogrom.http._pattern import (
     NO_REST,
@@ -101,6 +102,12 @@ class Route(Generic[T]):
     """The patterns of the mappings that it lies in, the outermost ("") first."""
     pieces: tuple[str | Slot, ...] = field(repr=False, compare=False)
     """What `path_for` writes: encoded text, and what holds parameters, in turn."""
+    links: dict[str, "Link | None"] = field(
+        default_factory=dict[str, "Link | None"], repr=False, compare=False
+    )
+    """How paths are written from here, by the name of where they lead; filled when first asked."""
+    kept: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
+    """What those who serve this route keep with it; nobody looks at it here."""
 
     @property
     def template(self) -> str:
@@ -154,7 +161,6 @@ class Router(Generic[T]):
         # the value, and after it. Filled from the tree; see `_shorten`.
         self._last: dict[str, tuple[T, str, Route[T]]] = {}
         self._tails: dict[tuple[str, str], tuple[T, str, Route[T]]] = {}
-        self._links: dict[tuple[str, str], _Link | None] = {}
         for route, segments in found:
             self._plant(route, segments)
             for mount in route.mounts:
@@ -181,19 +187,24 @@ class Router(Generic[T]):
         static = self._static.get(path)
         if static is not None:
             return static
+        before_, slash, value = path.rpartition("/")
+        short = self._last.get(before_)
+        if short is None and slash:
+            before_, slash, value_ = before_.rpartition("/")
+            if (short := self._tails.get((before_, value))) is not None:
+                value = value_
+        # What stands around the value is known text, so that only the value need be looked at.
+        if (
+            short is not None
+            and slash
+            and value.isascii()
+            and (value.isalnum() or not (value in NO_VALUE or "%" in value or "\0" in value))
+        ):
+            short_match: Match[T] = _new_tuple(Match, (short[0], {short[1]: value}, short[2]))
+            return short_match
         if "%" in path or "\0" in path or not path.isascii():
             segments = _decode(path, self._depth)
         else:
-            before_, slash, last_ = path.rpartition("/")
-            short = self._last.get(before_)
-            if short is None and slash:
-                prefix, slash, value = before_.rpartition("/")
-                short = self._tails.get((prefix, last_))
-            else:
-                value = last_
-            if short is not None and slash and value not in NO_VALUE:
-                short_match: Match[T] = _new_tuple(Match, (short[0], {short[1]: value}, short[2]))
-                return short_match
             segments = path.split("/", self._depth)
         if segments[0]:
             return None  # no "/" in front: "*", or an authority
@@ -254,7 +265,7 @@ class Router(Generic[T]):
         Args:
             name: looked up in the innermost mount of `near` first, and so on outwards.
             params: a value for each parameter, of its type.
-            near: where the link will stand; None is outside of all mounts. What a match has
+            near: where the link will stand, of this router; None is outside of all mounts. What a match has
                 bound in the mount that it shares with the target need not be given again.
 
         Raises:
@@ -263,12 +274,11 @@ class Router(Generic[T]):
         """
         if isinstance(near, Match):
             here: Route[T] | None = near.route
-            key = (near.route.pattern, name)
-            if key in self._links:
-                link = self._links[key]
-            else:
-                link = self._links[key] = self._link(near.route, name)
-            if link is not None and (path := link.write(params, near.params)) is not None:
+            links = near.route.links
+            if name not in links and len(links) < MOST_LINKS:
+                links[name] = self._link(near.route, name)
+            link = links.get(name)
+            if link is not None and (path := link(params, near.params)) is not None:
                 return path
         else:
             here = near
@@ -311,23 +321,24 @@ class Router(Generic[T]):
         names = [route.name for route in self._routes if route.name is not None]
         raise LinkError(f"no route is named {name!r}{hint(name, names)}")
 
-    def _link(self, here: Route[T], name: str) -> "_Link | None":
+    def _link(self, here: Route[T], name: str) -> "Link | None":
         """The short way to write a path from a place; None where there is none."""
         try:
             route = self._find(name, here)
         except LinkError:
             return None
-        form = ""
+        texts = [""]
         for piece in route.pieces:
             if isinstance(piece, str):
-                form += piece.replace("%", "%%")
-            elif piece.read is read_text:
-                form += "/%s"
+                texts[-1] += piece
+            elif len(piece.parts) == 1 and piece.parameters[0].kind in _WRITERS:
+                texts[-1] += "/"
+                texts.append("")
             else:
                 return None
         shared = next(mount for mount in reversed(here.mounts) if mount in route.mounts)
         bound = frozenset(name for name, _, _ in PARAMETER.findall(shared))
-        return _Link(form, tuple(each.name for each in route.parameters), bound)
+        return _link_of(texts, route.parameters, bound)
 
     def _shorten(self, node: _Node[T], prefix: str) -> None:
         """Notes the routes that can be found without walking: literals lead to the only slot, and
@@ -356,35 +367,74 @@ class Router(Generic[T]):
             self._static[path] = Match(route.leaf, _NO_PARAMS, route)
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """The path of a route whose parameters are all {name}, as a form to fill in."""
+Link: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], str | None]
+"""Writes a path from the parameters given and those of the present path. None where a value must be
+looked at more closely, or is missing."""
 
-    form: str
-    names: tuple[str, ...]
-    bound: frozenset[str]
-    """What need not be given again."""
+MOST_LINKS = 64
+"""A route remembers the way to as many names, should somebody make them up."""
 
-    def write(self, params: Mapping[str, object], present: Mapping[str, object]) -> str | None:
-        """The path; None where a value must be looked at more closely, or is missing."""
-        values: list[str] = []
-        given = 0
-        for name in self.names:
-            if name in params:
+# Written as they are, and no dots alone (RFC 3986, section 2.3).
+_is_plain: Callable[[str], object] = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
+
+
+def _plain_text(value: Any) -> str | None:
+    if value.__class__ is str and ((value.isalnum() and value.isascii()) or _is_plain(value)):
+        return value
+    return None
+
+
+def _plain_int(value: Any) -> str | None:
+    return str(value) if value.__class__ is int and -(10**18) < value < 10**18 else None
+
+
+def _plain_uuid(value: Any) -> str | None:
+    return str(value) if value.__class__ is UUID else None
+
+
+_WRITERS: Mapping[str, Callable[[Any], str | None]] = {
+    "text": _plain_text, "int": _plain_int, "uuid": _plain_uuid,
+}  # fmt: skip
+
+
+def _link_of(texts: list[str], parameters: tuple[Parameter, ...], bound: frozenset[str]) -> Link:
+    """A closure that writes a path: text, and the values of parameters, in turn."""
+    if [each.kind for each in parameters] == ["text"]:
+        (only,), (before, after) = parameters, texts
+        name, known = only.name, only.name in bound
+
+        def write_one(params: Mapping[str, Any], present: Mapping[str, Any]) -> str | None:
+            if name in params and len(params) == 1:
                 value = params[name]
-                given += 1
-            elif name in self.bound:
+            elif known and not params:
                 value = present[name]
             else:
                 return None
-            if not isinstance(value, str) or not _is_plain(value):
+            if value.__class__ is str and value.isalnum() and value.isascii():
+                return f"{before}{value}{after}"
+            return None if _plain_text(value) is None else f"{before}{value}{after}"
+
+        return write_one
+    form = "%s".join(text.replace("%", "%%") for text in texts)
+    writers = [(each.name, each.name in bound, _WRITERS[each.kind]) for each in parameters]
+
+    def write(params: Mapping[str, object], present: Mapping[str, object]) -> str | None:
+        values: list[str] = []
+        given = 0
+        for name, known, writer in writers:
+            if name in params:
+                given += 1
+                value = writer(params[name])
+            elif known:
+                value = writer(present[name])
+            else:
+                return None
+            if value is None:
                 return None
             values.append(value)
-        return self.form % tuple(values) if given == len(params) else None
+        return form % tuple(values) if given == len(params) else None
 
-
-# Written as they are, and no dots alone (RFC 3986, section 2.3).
-_is_plain: Callable[[Any], object] = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*").fullmatch
+    return write
 
 
 def _short(route: tuple[T, tuple[str, ...], Route[T]]) -> tuple[T, str, Route[T]]:

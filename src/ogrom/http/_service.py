@@ -76,10 +76,9 @@ class Service:
             match = None
         if match is None:
             return self.walk(request)
-        key = id(match.leaf)
-        answers = self._answers[key].get(request.method)
+        answers: Answers | None = match[2].kept.get(request.method)
         if answers is None:
-            answers = self._specialise(key, request.method)
+            answers = self._specialise(match.route, request.method)
         return answers(request, match, self.router)
 
     async def walk(self, request: Request) -> Response:
@@ -102,11 +101,17 @@ class Service:
         names = ", ".join(dict.fromkeys(route.name or "" for route in self.router.leaves()))
         raise LookupError(f"No {method} of {name!r}: there are {names}, and {', '.join(SERVED)}.")
 
-    def _specialise(self, key: int, method: str) -> Answers:
-        """The function for a method, made when it is first needed."""
+    def _specialise(self, route: Route[Resource[Any]], method: str) -> Answers:
+        """The function for a method, made when it is first needed; the routes of one resource
+        share it.
+        """
         if method not in SERVED:  # refused, and not worth a function
             return self._refused
-        made = self._answers[key][method] = specialise(self._prepared[key], method)
+        key = id(route.leaf)
+        known = self._answers[key]
+        if method not in known:
+            known[method] = specialise(self._prepared[key], method)
+        made = route.kept[method] = known[method]
         return made
 
     async def _refused(self, request: Request, _: Match[Any], __: Router[Any]) -> Response:

@@ -4,9 +4,9 @@ from ogrom.serve._app import App, Check, Draining
 from ogrom.serve._limits import Limits
 from ogrom.serve._listen import ListenError, listen
 from ogrom.serve._log import JsonLog, LogHandler, RequestLog, to_stdout
+from ogrom.serve._server import serve
 from ogrom.serve._ship import EventIds, Shipper
 from ogrom.serve.asgi import AsgiApp, asgi
-from ogrom.serve.uvicorn import serve
 
 __all__ = [
     "App",

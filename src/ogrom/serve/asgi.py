@@ -1,7 +1,6 @@
 """The ASGI adapter: a service for every server, test client and host that speaks ASGI 3."""
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,30 +9,23 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ogrom import deadline, tracing
-from ogrom.http import ContentTooLarge, Refused, Request, Response, problem_response
+from ogrom.http import ContentTooLarge, Request, Response
 from ogrom.serve._app import App, health
 from ogrom.serve._limits import Limits
 from ogrom.serve._log import RequestLog
+from ogrom.serve._refusal import (
+    CLIENT_CLOSED_REQUEST,
+    REQUEST_ID,
+    ClientGone,
+    RequestTimeout,
+    refuse,
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_CLIENT_CLOSED_REQUEST: Final = 499
-"""Not an HTTP status: what logs commonly say of a client that left before its answer."""
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its content was whole."""
-
-
-class RequestTimeout(Refused):
-    """408: the content did not come in time (RFC 9110, section 15.5.9)."""
-
-    status = 408
 
 
 def asgi(
@@ -65,8 +57,8 @@ class AsgiApp:
     ) -> None:
         self.limits: Final = limits
         self.draining = False
-        self._make = make
-        self._log = log
+        self.make: Final = make
+        self.log: Final = log
         self._app: App | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +75,7 @@ class AsgiApp:
         async with AsyncExitStack() as stack:
             await receive()
             try:
-                self._app = await stack.enter_async_context(self._make())
+                self._app = await stack.enter_async_context(self.make())
             except Exception as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 raise
@@ -100,14 +92,14 @@ class AsgiApp:
         request, complaint = self._request(scope, receive)
         response = complaint or await self._respond(app, request)
         if isinstance(response.error, ClientGone):
-            response = Response(status=_CLIENT_CLOSED_REQUEST, route=response.route)
+            response = Response(status=CLIENT_CLOSED_REQUEST, route=response.route)
         else:
             await send(self._head(app, request, response))
             await send({"type": "http.response.body", "body": response.content})
-        if self._log is not None and not request.path.startswith("/-/"):
+        if self.log is not None and not request.path.startswith("/-/"):
             client = scope.get("client") or ("",)
             seconds = time.perf_counter() - started
-            self._log.request(request, response, seconds=seconds, client=client[0])
+            self.log.request(request, response, seconds=seconds, client=client[0])
 
     async def _respond(self, app: App, request: Request) -> Response:
         if request.path.startswith("/-/"):
@@ -120,7 +112,7 @@ class AsgiApp:
             async with asyncio.timeout(self.limits.answer_seconds):
                 return await app.service.respond(request)
         except TimeoutError as error:
-            return _refuse(request, 503, "This took too long. Try again later.", error)
+            return refuse(request, 503, "This took too long. Try again later.", error)
 
     def _head(self, app: App, request: Request, response: Response) -> Message:
         fields = [
@@ -150,14 +142,14 @@ class AsgiApp:
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             content=_reader(receive, self.limits, headers.get("content-length")),
-            id=given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8),
+            id=given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8),
         )
         if len(request.path) + len(request.query) > self.limits.target:
-            return request, _refuse(request, 414, "The URI is too long.")
+            return request, refuse(request, 414, "The URI is too long.")
         if size > self.limits.head:
-            return request, _refuse(request, 431, f"More than {self.limits.head} bytes of fields.")
+            return request, refuse(request, 431, f"More than {self.limits.head} bytes of fields.")
         if hosts != 1 and (hosts > 1 or scope.get("http_version") == "1.1"):
-            return request, _refuse(request, 400, "There must be one Host (RFC 9112, section 3.2).")
+            return request, refuse(request, 400, "There must be one Host (RFC 9112, section 3.2).")
         return request, None
 
 
@@ -167,23 +159,6 @@ def _raw_path(scope: Scope) -> str:
     path = quote(scope["path"]) if raw is None else raw.partition(b"?")[0].decode("latin-1")
     root: str = scope.get("root_path", "")
     return path.removeprefix(root) if root else path
-
-
-def _refuse(
-    request: Request, status: int, detail: str, error: BaseException | None = None
-) -> Response:
-    made = problem_response(
-        status,
-        detail,
-        accept=request.headers.get("accept"),
-        request_id=request.id,
-        method=request.method,
-    )
-    return (
-        made
-        if error is None
-        else Response(status=status, headers=made.headers, content=made.content, error=error)
-    )
 
 
 def _reader(receive: Receive, limits: Limits, length: str | None) -> Callable[[], Awaitable[bytes]]:

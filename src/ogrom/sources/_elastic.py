@@ -7,15 +7,22 @@
 Rule 1. A generation is filled aside and becomes live by one call of `_aliases`, which fails where
         another one became live in the meantime: of two writers one wins, and the other hears so.
 Rule 2. Questions go to the generation by its own name, with the lexicon that it was made by.
-Rule 3. The one that was live before is removed after the switch; who still asks it is told that it
-        is gone, looks again, and asks once more.
+Rule 3. The one that was live before is removed after the switch, and so is what a killed writer
+        left; who still asks it is told that it is gone, looks again, and asks once more.
+Rule 4. Each version of the schema has its own alias. A version that finds another one's catalogue
+        to be newer, by its number, makes its own of that: see `catch_up`. Of the other versions the
+        newest catalogue is kept for the release that reads it.
 """
 
 import asyncio
+import random
+import re
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -26,7 +33,7 @@ from ogrom.sources._asking import Answer, Json, Kept, entry, levels, mapping, pa
 from ogrom.sources._building import LAYOUT, RANK, About, Progress, placed, taught, unseen, version
 from ogrom.sources._engine import Engine, Gone
 from ogrom.sources._errors import Busy, Misuse, TimedOut, Unavailable
-from ogrom.sources._generations import Draft, number
+from ogrom.sources._generations import Draft, drafts, number
 from ogrom.sources._matching import COUNTED, Question, enough, sound, understand
 from ogrom.sources._query import Document, Found, Schema, Search
 
@@ -44,6 +51,8 @@ SLOW = 600.0
 
 WINDOW = 10_000
 """How deep an engine lets a result be paged by number."""
+
+_FILLED = "fill-"
 
 _ENCODE = msgspec.json.Encoder()
 _CLUES = msgspec.msgpack.Encoder()
@@ -82,15 +91,22 @@ class ElasticIndex:
         self._family = f"{engine.where.prefix}-{name}"
         self._alias = f"{self._family}-{version(schema)}"
         self._abouts = f"{engine.where.prefix}-about"
+        self._ours = re.compile(re.escape(self._family) + r"-[0-9a-f]+-(\d{6,}-[0-9a-f]{8})")
         self._live: _Generation | None = None
+        self._known = False
         self._looked = float("-inf")
         self._look: asyncio.Task[None] | None = None
         self._needed: OrderedDict[object, int] = OrderedDict()
 
     @property
     def revision(self) -> str:
-        """The live generation's name; "empty" where there is none, or before the first look."""
+        """The live generation's name; "empty" where there is none.
+
+        Raises Unavailable while the engine has not been reached yet, not once.
+        """
         self._look_soon()
+        if not self._known:
+            raise Unavailable(f"{self._engine.where.url} has not answered yet.")
         return self._live.name if self._live else "empty"
 
     @property
@@ -121,6 +137,8 @@ class ElasticIndex:
 
     async def get(self, document_id: str) -> bytes | None:
         """The body of the document, or None where there is no such id."""
+        if not document_id:
+            return None  # an engine takes none for a mistake
         asked: Json = {
             "query": {"ids": {"values": [sound(document_id)]}},
             "size": 1,
@@ -246,10 +264,11 @@ class ElasticIndex:
         self._looked = time.monotonic()
         name = next(iter(names), None)
         if name is None:
-            self._live = None
+            self._live, self._known = None, True
         elif self._live is None or self._live.name != name:
             got = await self._engine.ask(_GotAbout, "GET", f"{self._abouts}/_doc/{name}")
             self._live = _Generation(name, got.source, Analysis(got.source.lexicon))
+            self._known = True
 
     async def _names(self, alias: str) -> list[str]:
         try:
@@ -259,31 +278,42 @@ class ElasticIndex:
 
     # -- writing
 
+    async def catch_up(self) -> None:
+        """Where another version of the schema has a newer catalogue, make our own of that."""
+        await self.refresh()
+        base = self._live.name if self._live else ""
+        found = await self._generations()
+        newest = max((one for one, live in found.items() if live), key=self._number, default="")
+        if self._number(newest) <= self._number(base):
+            return
+        got = await self._engine.ask(_GotAbout, "GET", f"{self._abouts}/_doc/{newest}")
+        with TemporaryDirectory() as folder:
+            draft = drafts(Path(folder)).draft(got.source.label, keep=False)
+            try:
+                await self._copy(newest, draft)
+                await self._publish(draft, base, got.source.origin, unseen, self._number(newest))
+            except (Busy, Gone):
+                await self.refresh()  # another process was faster
+            finally:
+                draft.close()
+
     async def fill(self, draft: Draft) -> None:
         """Put the documents that are live into a draft that was just begun."""
-        batch: list[Document] = []
-        async for document in self.documents():
-            batch.append(document)
-            if len(batch) == 1_000:
-                draft.put(batch)
-                batch.clear()
-        draft.put(batch)
+        if live := await self._current(anew=True):
+            await self._copy(live.name, draft)
 
-    async def documents(self) -> AsyncIterator[Document]:
-        """All that are live, in the order of their ids."""
-        live = await self._current()
+    async def _copy(self, name: str, draft: Draft) -> None:
         after = -1
-        while live is not None:
-            answer = await self._ask(
-                live.name,
-                {"query": {"range": {RANK: {"gt": after}}}, "size": 1_000, "sort": [RANK]},
-            )
-            if not answer.hits.hits:
+        while True:
+            asked = {"query": {"range": {RANK: {"gt": after}}}, "size": 1_000, "sort": [RANK]}
+            hits = (await self._ask(name, asked)).hits.hits
+            if not hits:
                 return
-            for hit in answer.hits.hits:
-                clues = _DOCUMENT.decode(hit.source.clues)
-                yield msgspec.structs.replace(clues, body=hit.source.body)
-            after = answer.hits.hits[-1].sort[0]
+            draft.put(
+                msgspec.structs.replace(_DOCUMENT.decode(hit.source.clues), body=hit.source.body)
+                for hit in hits
+            )
+            after = hits[-1].sort[0]
 
     async def publish(
         self, draft: Draft, base: str, origin: str, progress: Progress = unseen
@@ -292,10 +322,15 @@ class ElasticIndex:
 
         Raises Busy where another writer was faster; nothing is changed then.
         """
+        newest = max(map(self._number, [base, *await self._generations()]))
+        await self._publish(draft, base, origin, progress, newest + 1)
+
+    async def _publish(
+        self, draft: Draft, base: str, origin: str, progress: Progress, catalogue: int
+    ) -> None:
         draft.number()
         lexicon, places = taught(draft, self.schema), placed(draft, self.schema)
-        after = max(map(number, (one[len(self._alias) + 1 :] for one in [base] if one)), default=0)
-        name = f"{self._alias}-{after + 1:06d}-{token_hex(4)}"
+        name = f"{self._alias}-{catalogue:06d}-{token_hex(4)}"
         about = About(LAYOUT, self.schema, lexicon, origin, draft.label)
         try:
             await self._make(name, about)
@@ -303,12 +338,43 @@ class ElasticIndex:
             await self._do("POST", f"{name}/_refresh", patience=SLOW)
             await self._do("POST", f"{name}/_forcemerge", patience=SLOW, max_num_segments="1")
             await self._switch(base, name)
-        except BaseException:
+        except BaseException as error:
             await asyncio.shield(self._drop(name))
+            # Who wins removes what the others have begun, at whatever they are.
+            if isinstance(error, Misuse) and await self._names(self._alias) != [base]:
+                raise Busy(f"Another process has published meanwhile: {error}") from error
             raise
-        if base:
-            await self._drop(base)
+        await self._tidy(name)
         await self.refresh()
+
+    async def _tidy(self, name: str) -> None:
+        """Drop what came before, what killed writers left, and all but one of other versions."""
+        found = await self._generations()
+        others = [one for one, live in found.items() if live and not self._is_ours(one)]
+        kept = max(others, key=self._number, default="")
+        for one, live in found.items():
+            old = self._is_ours(one) and self._number(one) <= self._number(name)
+            if one not in (name, kept) and (old or (live and one in others)):
+                await self._drop(one)
+
+    def _is_ours(self, name: str) -> bool:
+        return name.startswith(f"{self._alias}-")
+
+    async def _generations(self) -> dict[str, bool]:
+        """All generations of all versions of the schema, and whether each is live by its own."""
+        found = await self._engine.ask(
+            dict[str, dict[str, dict[str, Any]]], "GET", f"{self._family}-*/_alias"
+        )
+        return {
+            name: any(name.startswith(f"{alias}-") for alias in told["aliases"])
+            for name, told in found.items()
+            if self._ours.fullmatch(name)
+        }
+
+    def _number(self, name: str) -> int:
+        """Which catalogue a generation is of; 0 is none."""
+        matched = self._ours.fullmatch(name)
+        return number(matched[1]) if matched else 0
 
     async def _make(self, name: str, about: About) -> None:
         settings = {"mappings": {"dynamic": False}, "settings": {"auto_expand_replicas": "0-1"}}
@@ -317,7 +383,10 @@ class ElasticIndex:
         except Misuse as error:
             if "already_exists" not in str(error):
                 raise
-        await self._do("PUT", name, mapping(self.schema))
+        # Filled by an alias of its own: nothing is sent to an index that was removed meanwhile, for
+        # an engine would make it anew, and wrongly.
+        aliases: Json = {"aliases": {f"{_FILLED}{name}": {}}}
+        await self._do("PUT", name, mapping(self.schema) | aliases)
         await self._do("PUT", f"{self._abouts}/_doc/{name}", _ENCODE.encode(about))
 
     async def _send(
@@ -349,7 +418,12 @@ class ElasticIndex:
             lines = b"\n".join(part for pair in batch for part in pair) + b"\n"
             try:
                 answer = await self._engine.ask(
-                    _Bulk, "POST", f"{name}/_bulk", lines, patience=60.0
+                    _Bulk,
+                    "POST",
+                    f"{_FILLED}{name}/_bulk",
+                    lines,
+                    patience=60.0,
+                    require_alias="true",
                 )
             except Unavailable:
                 if turn + 1 == TRIES:
@@ -365,7 +439,8 @@ class ElasticIndex:
                     one for one, told in zip(batch, results, strict=True) if told.status >= 400
                 ]
             if batch:
-                await asyncio.sleep(min(5.0, 0.1 * 2**turn) * (0.5 + ord(token_hex(1)[0]) / 128))
+                jitter = random.uniform(0.5, 1.5)  # noqa: S311 - it keeps writers apart
+                await asyncio.sleep(min(5.0, 0.1 * 2**turn) * jitter)
         if batch:
             raise Busy(f"The engine did not take {len(batch)} documents in {TRIES} tries.")
 

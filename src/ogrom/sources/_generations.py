@@ -183,6 +183,11 @@ class Generations:
         return [path for path in self.path.iterdir() if path.is_dir() and path.name not in kept]
 
 
+def drafts(path: Path) -> Generations:
+    """Where documents are gathered that are to be published elsewhere: nothing here goes live."""
+    return Generations(path, "elsewhere")
+
+
 def number(name: str) -> int:
     """Which catalogue a generation is of; a higher number is a newer one, and 0 is none."""
     return int(name.partition("-")[0] or 0)

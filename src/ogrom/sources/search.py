@@ -4,7 +4,7 @@ from ogrom.sources._analysis import Analysis, Lexicon, collation, learn, tokens
 from ogrom.sources._elastic import ElasticIndex
 from ogrom.sources._engine import Address, Engine, address, connect
 from ogrom.sources._errors import Busy, Misuse, SourceError, Unavailable
-from ogrom.sources._generations import Draft
+from ogrom.sources._generations import Draft, drafts
 from ogrom.sources._query import Document, Found, Index, Range, Schema, Search
 from ogrom.sources._tantivy import TantivyIndex
 
@@ -29,6 +29,7 @@ __all__ = [
     "address",
     "collation",
     "connect",
+    "drafts",
     "learn",
     "tokens",
 ]

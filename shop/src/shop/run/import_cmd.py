@@ -9,7 +9,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from ogrom.sources.search import Busy
+from ogrom.sources.search import Unavailable
+from shop.run.settings import SettingsError, searched
 from shop.sources import importing
 from shop.sources.importing import Report, Step, Unusable
 
@@ -33,7 +34,13 @@ _DOING = {
     show_default=True,
     help="Where the shop keeps its data.",
 )
-def import_catalogue(file: Path, state: Path) -> None:
+@click.option(
+    "--search",
+    envvar="OGROM_SEARCH",
+    default="",
+    help="The URL of the search engine that has the catalogue, where it is not the embedded one.",
+)
+def import_catalogue(file: Path, state: Path, search: str) -> None:
     """Import a catalogue: tab-separated with a header, or JSON lines; .gz too.
 
     Generated products give way; imported ones with the same id are replaced. A shop that is
@@ -48,8 +55,8 @@ def import_catalogue(file: Path, state: Path) -> None:
     """  # noqa: D301 - click wants a real backspace before what it is not to fill
     try:
         with _shown() as progress:
-            report = importing.import_file(file, state, progress)
-    except (Unusable, Busy) as error:
+            report = importing.import_file(file, state, progress, searched(search.strip()))
+    except (Unusable, Unavailable, SettingsError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(NOTHING_DONE)
     for line in told(report):

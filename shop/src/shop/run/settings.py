@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ogrom.sources import search as engines
 from ogrom.sources.http import Secret, address
 from shop.protocols import LOCALES
 
@@ -27,6 +28,9 @@ class Settings:
         users: the identity API that knows the users (`OGROM_USERS`, a URL, with its secret in it or
             in `OGROM_USERS_TOKEN`); "" for those in the shop's own database.
         users_token: the secret that it asks for.
+        search: the Elasticsearch or OpenSearch that has the catalogue (`OGROM_SEARCH`, a URL); None
+            for the embedded engine. It is filled with generated products only where
+            `OGROM_PRODUCTS` is set.
         logstash: where log lines go besides standard output (`OGROM_LOGSTASH`,
             `tcp://host:port`).
     """
@@ -38,6 +42,7 @@ class Settings:
     release: str = ""
     users: str = ""
     users_token: Secret = Secret("")  # noqa: RUF009 - it is frozen
+    search: engines.Address | None = None
     logstash: tuple[str, int] | None = None
 
     @classmethod
@@ -52,7 +57,8 @@ class Settings:
             raise SettingsError(
                 f"OGROM_LOCALES: {', '.join(unknown)} is not spoken here; choose from {', '.join(LOCALES)}."
             )
-        products = env.get("OGROM_PRODUCTS", "2000")
+        search = searched(env.get("OGROM_SEARCH", "").strip())
+        products = env.get("OGROM_PRODUCTS", "0" if search else "2000")
         if not products.isdecimal() or not 0 <= int(products[:9]) <= 1_000_000:
             raise SettingsError(f"OGROM_PRODUCTS: {products!r} is not a number from 0 to 1000000.")
         users, users_token = _users(env)
@@ -64,6 +70,7 @@ class Settings:
             release=env.get("OGROM_RELEASE", ""),
             users=users,
             users_token=users_token,
+            search=search,
             logstash=_logstash(env.get("OGROM_LOGSTASH", "").strip()),
         )
 
@@ -96,6 +103,14 @@ def _users(env: Mapping[str, str]) -> tuple[str, Secret]:
             "OGROM_USERS_TOKEN: no bearer token has spaces or letters like ä in it."
         )
     return found.url, secret
+
+
+def searched(url: str) -> engines.Address | None:
+    """Where the search engine is; None where none is named. Raises SettingsError."""
+    try:
+        return engines.address(url) if url else None
+    except ValueError as error:
+        raise SettingsError(f"OGROM_SEARCH: {error}.") from None
 
 
 def _logstash(url: str) -> tuple[str, int] | None:

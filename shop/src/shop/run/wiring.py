@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from math import ceil
 
@@ -21,15 +21,17 @@ from ogrom.serve import (
     to_stdout,
 )
 from ogrom.sources import http, sql
+from ogrom.sources import search as engines
 from ogrom.sources.resilience import Shield
 from shop import core
-from shop.protocols import LOCALES, CannotTell, ProductQuery, Users
+from shop.protocols import LOCALES, CannotTell, Product, ProductQuery, Products, Users
 from shop.run.settings import Settings
 from shop.sources.catalogue import generate
 from shop.sources.collages import SqlCollages
 from shop.sources.comments import SqlComments
 from shop.sources.demo import DemoUser, fill_demo
 from shop.sources.products import TantivyProducts
+from shop.sources.products_elastic import ElasticProducts
 from shop.sources.ratings import SqlRatings
 from shop.sources.schema import STEPS
 from shop.sources.users import SqlUsers
@@ -45,7 +47,7 @@ async def shop(
     greet: Callable[[tuple[DemoUser, ...]], object] | None = None,
     shipper: Shipper | None = None,
 ) -> AsyncGenerator[App]:
-    """The shop on its embedded sources: SQLite and tantivy, in `settings.state`.
+    """The shop on its sources: SQLite and tantivy in `settings.state`, or what the settings name.
 
     An empty catalogue is filled with generated products, an empty database with invented users.
 
@@ -55,41 +57,51 @@ async def shop(
         shipper: takes the log to logstash, where it goes there.
     """
     settings.state.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        catalogues = {
-            locale: stack.enter_context(
-                closing(TantivyProducts.open(settings.state / "products" / locale, locale))
-            )
-            for locale in settings.locales
-        }
-        for locale, products in catalogues.items():
-            products.fill(generate(settings.products, locale))
-        async with (
-            sql.connect(settings.state / "shop.sqlite") as db,
-            AsyncExitStack() as closers,
-        ):
+    async with AsyncExitStack() as closers:
+        catalogues, engine = await _catalogues(settings, closers)
+        async with sql.connect(settings.state / "shop.sqlite") as db:
             await sql.migrate(db, STEPS)
             demo = await _fill(db, next(iter(catalogues.values())))
             users, guard = await _users(settings, db, closers)
             if greet is not None:
                 greet(() if settings.users else demo)
+            finds = {f"search {each}": partial(_find, one) for each, one in catalogues.items()}
             yield App(
                 service=_service(settings, db, catalogues, users),
-                checks={
-                    "sql": partial(_ping, db),
-                    **{
-                        f"search {each}": partial(_find, found)
-                        for each, found in catalogues.items()
-                    },
-                },
+                checks={"sql": partial(_ping, db), **({} if engine else finds)},
                 optional={
+                    **(finds if engine else {}),
                     **({"users": guard.check} if guard else {}),
                     **({"logstash": shipper.check} if shipper else {}),
                 },
-                metrics=tuple(each.metrics for each in (guard, shipper) if each is not None),
+                metrics=tuple(
+                    each.metrics for each in (guard, shipper, engine) if each is not None
+                ),
                 name=NAME,
                 release=settings.release,
             )
+
+
+async def _catalogues(
+    settings: Settings, stack: AsyncExitStack
+) -> tuple[Mapping[str, Products], engines.Engine | None]:
+    """The catalogue of each locale: in the search engine that is named, or the embedded one."""
+    if settings.search is None:
+        embedded: dict[str, Products] = {}
+        for locale in settings.locales:
+            kept = TantivyProducts.open(settings.state / "products" / locale, locale)
+            stack.callback(kept.close)
+            kept.fill(generate(settings.products, locale))
+            embedded[locale] = kept
+        return embedded, None
+    engine = await stack.enter_async_context(engines.connect(settings.search))
+    shared = {locale: ElasticProducts(engine, locale) for locale in settings.locales}
+    with suppress(engines.Unavailable):  # it is served from when it is there; until then 503
+        for locale, products in shared.items():
+            await products.look()
+            if settings.products:
+                await products.fill(generate(settings.products, locale))
+    return dict[str, Products](shared), engine
 
 
 async def _users(
@@ -107,7 +119,7 @@ async def _users(
 
 
 def _service(
-    settings: Settings, db: sql.Db, catalogues: dict[str, TantivyProducts], users: Users
+    settings: Settings, db: sql.Db, catalogues: Mapping[str, Products], users: Users
 ) -> Service:
     ratings = SqlRatings(db)
     routes: Routes = {
@@ -134,7 +146,7 @@ def _service(
 
 
 def _unavailable(_: sql.Unavailable) -> ServiceUnavailable:
-    return ServiceUnavailable("The database does not answer.", retry_after=2)
+    return ServiceUnavailable("A source of data does not answer. Try again later.", retry_after=2)
 
 
 def _cannot_tell(error: CannotTell) -> ServiceUnavailable:
@@ -150,16 +162,18 @@ def _home(locales: tuple[str, ...]) -> Resource[None]:
     return Resource(name="home", cache_control="public, max-age=3600", handle_ok=show)
 
 
-async def _fill(db: sql.Db, products: TantivyProducts) -> tuple[DemoUser, ...]:
-    found = await products.search(ProductQuery(per_page=100, sort="name"))
-    return await fill_demo(db, [product.id for product in found.items], LOCALES)
+async def _fill(db: sql.Db, products: Products) -> tuple[DemoUser, ...]:
+    found: tuple[Product, ...] = ()
+    with suppress(engines.Unavailable):
+        found = (await products.search(ProductQuery(per_page=100, sort="name"))).items
+    return await fill_demo(db, [product.id for product in found], LOCALES)
 
 
 async def _ping(db: sql.Db) -> None:
     await db.one(int, "SELECT 1")
 
 
-async def _find(products: TantivyProducts) -> None:
+async def _find(products: Products) -> None:
     await products.search(ProductQuery(per_page=1))
 
 

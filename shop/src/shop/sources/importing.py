@@ -6,24 +6,26 @@ number of its last line, so that an import killed at any moment is gone on with 
 the same file, and ends with the same products. Shoppers see a locale's all at once, at the very end.
 """
 
+import asyncio
 import gzip
 import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 from zlib import error as ZlibError  # noqa: N812 - it is an exception, and should look like one
 
 import msgspec
 from msgspec import Struct
 
-from ogrom.sources.search import Draft
+from ogrom.sources.search import Address, Draft, connect
 from shop.protocols import LOCALES, Product
 from shop.sources._columns import BadRow, Columns, Row
 from shop.sources.products import TantivyProducts, document
+from shop.sources.products_elastic import ElasticProducts
 
 BATCH = 1_000
 """How many lines are read between two marks."""
@@ -85,6 +87,18 @@ class Report(Struct, frozen=True, kw_only=True):
     """The line from which an interrupted import went on; 0 where there was none."""
 
 
+class _Store(Protocol):
+    """Where the products of a locale are put."""
+
+    @property
+    def label(self) -> str | None: ...
+
+    @property
+    def generated(self) -> bool: ...
+
+    def importing(self, label: str) -> AbstractContextManager[Draft]: ...
+
+
 class _Line(NamedTuple):
     number: int
     row: Row | None
@@ -104,16 +118,21 @@ def store(state: Path, locale: str) -> Path:
     return state / "products" / locale
 
 
-def import_file(file: Path, state: Path, progress: Progress | None = None) -> Report:
-    """Import a catalogue file into the stores below `state`.
+def import_file(
+    file: Path, state: Path, progress: Progress | None = None, engine: Address | None = None
+) -> Report:
+    """Import a catalogue file into the stores below `state`, or into the engine where one is named.
 
-    Raises Unusable where nothing can be done with the file, and `ogrom.sources.search.Busy` where
-    another import is at work.
+    Raises Unusable where nothing can be done with the file, and `ogrom.sources.search.Unavailable`
+    where the engine is not there, or another import is at work (`Busy`).
     """
     progress = progress or _unseen
     source = _Source(file)
     look = source.look(progress)
     with ExitStack() as closing:
+        if engine is not None:
+            remote = closing.enter_context(_remote(engine, state, look.locales))
+            return _import(source, look, remote, progress)
         stores: dict[str, TantivyProducts] = {}
         for locale in look.locales:
             stores[locale] = TantivyProducts.open(store(state, locale), locale)
@@ -121,12 +140,57 @@ def import_file(file: Path, state: Path, progress: Progress | None = None) -> Re
         return _import(source, look, stores, progress)
 
 
+class _Remote:
+    """Products in an engine, for a program that waits for it and does nothing besides."""
+
+    def __init__(self, runner: asyncio.Runner, products: ElasticProducts, folder: Path) -> None:
+        self._runner = runner
+        self._products = products
+        self._folder = folder
+        runner.run(products.look())
+
+    @property
+    def label(self) -> str | None:
+        return self._products.label
+
+    @property
+    def generated(self) -> bool:
+        return self._products.generated
+
+    @contextmanager
+    def importing(self, label: str) -> Generator[Draft]:
+        block = self._products.importing(label, self._folder)
+        draft = self._runner.run(block.__aenter__())
+        try:
+            yield draft
+        except BaseException as error:
+            self._runner.run(block.__aexit__(type(error), error, error.__traceback__))
+            raise
+        self._runner.run(block.__aexit__(None, None, None))
+
+
+@contextmanager
+def _remote(engine: Address, state: Path, locales: Sequence[str]) -> Generator[dict[str, _Remote]]:
+    with asyncio.Runner() as runner:
+        connection = connect(engine)
+        connected = runner.run(connection.__aenter__())
+        try:
+            yield {
+                locale: _Remote(
+                    runner, ElasticProducts(connected, locale), state / "imports" / locale
+                )
+                for locale in locales
+            }
+        finally:
+            runner.run(connection.__aexit__(None, None, None))
+
+
 def _unseen(step: Step, done: int, total: int) -> None:
     """Show nothing."""
 
 
 def _import(
-    source: "_Source", look: _Look, stores: Mapping[str, TantivyProducts], progress: Progress
+    source: "_Source", look: _Look, stores: Mapping[str, _Store], progress: Progress
 ) -> Report:
     unchanged = tuple(locale for locale, one in stores.items() if one.label == look.label)
     replaced = tuple(locale for locale, one in stores.items() if one.generated)

@@ -9,7 +9,16 @@ from secrets import token_hex
 
 import msgspec
 
-from ogrom.sources.search import Document, Draft, Range, Schema, Search, TantivyIndex, collation
+from ogrom.sources.search import (
+    Document,
+    Draft,
+    Found,
+    Range,
+    Schema,
+    Search,
+    TantivyIndex,
+    collation,
+)
 from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery
 
 GENERATED = "generated"
@@ -66,20 +75,12 @@ class TantivyProducts:
         Text finds the products that have all its words; where these are few, those that lack
         some follow. Products that have no price come last in either order of prices.
         """
-        found = await self._index.search(_asked(query))
-        return ProductPage(
-            tuple(map(_DECODE.decode, found.bodies)),
-            found.total,
-            {
-                name: tuple(FacetValue(value, count) for value, count in values)
-                for name, values in found.facets.items()
-            },
-        )
+        return shown(await self._index.search(asked(query)))
 
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
         body = await self._index.get(product_id)
-        return None if body is None else _DECODE.decode(body)
+        return None if body is None else product(body)
 
     def fill(self, products: Iterable[Product]) -> bool:
         """Keep these generated products, unless there are products already; whether it did.
@@ -154,7 +155,25 @@ def document(product: Product) -> Document:
     )
 
 
-def _asked(query: ProductQuery) -> Search:
+def product(body: bytes) -> Product:
+    """The product that a document was made of."""
+    return _DECODE.decode(body)
+
+
+def shown(found: Found) -> ProductPage:
+    """What an index found, as products."""
+    return ProductPage(
+        tuple(map(product, found.bodies)),
+        found.total,
+        {
+            name: tuple(FacetValue(value, count) for value, count in values)
+            for name, values in found.facets.items()
+        },
+    )
+
+
+def asked(query: ProductQuery) -> Search:
+    """A client's query as an index's."""
     order, descending = _ORDERS[query.sort]
     return Search(
         text=query.q,

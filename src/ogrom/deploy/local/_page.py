@@ -25,6 +25,11 @@ FILES: Final = Path(__file__).parent.parent / "page"
 TOKEN_FIELD: Final = "Ogrom-Token"  # noqa: S105 - a field's name
 PLACEHOLDER: Final = "{{ogrom-token}}"
 """What index.html has in the place of the token."""
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Nothing from elsewhere, no script but our files (W3C, Content Security Policy)."""
 _LINES: Final = 200
 
 
@@ -65,7 +70,12 @@ class Page:
         return web.Response(
             text=text.replace(PLACEHOLDER, self.token),
             content_type="text/html",
-            headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"},
+            headers={
+                "Cache-Control": "no-store",
+                "X-Frame-Options": "DENY",
+                "Content-Security-Policy": POLICY,
+                "Referrer-Policy": "no-referrer",
+            },
         )
 
     async def _state(self, _: web.Request) -> web.Response:
@@ -91,6 +101,12 @@ class Page:
             }
         )
 
+    def _written(self) -> int:
+        """How much has been written down: changes with each step of a rollout."""
+        folder = self._up.settings.folder
+        files = [*(folder / "rollouts").glob("*.jsonl"), folder / "history.jsonl"]
+        return sum(file.stat().st_size for file in files if file.is_file())
+
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """`sample` each second, `state` when a state has changed (html.spec.whatwg.org, 9.2)."""
         answer = web.StreamResponse(
@@ -103,10 +119,13 @@ class Page:
         try:
             while not self._up.stopping.is_set():
                 environments = (await self._up.observe()).environments
-                now = [
-                    (name, each.release, each.share, each.wanted, each.instances)
-                    for name, each in environments.items()
-                ]
+                now = (
+                    [
+                        (name, each.release, each.share, each.wanted, each.instances)
+                        for name, each in environments.items()
+                    ],
+                    await asyncio.to_thread(self._written),
+                )
                 if now != shown:
                     shown = now
                     await answer.write(b"event: state\ndata: " + await self._now() + b"\n\n")
