@@ -42,4 +42,4 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A database that is empty: a file that is not there yet, and one of a real MariaDB."""
     if request.param == "sqlite":
         return tmp_path / "notes.db"
-    return fresh(request.getfixturevalue("mariadb"))
+    return fresh(request.getfixturevalue("mariadb").url())

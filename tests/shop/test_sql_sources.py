@@ -1,4 +1,4 @@
-"""The shop's data in SQLite: comments, ratings, collages and users, on real files."""
+"""The shop's data in SQLite and MariaDB: comments, ratings, collages and users, on real files."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.mariadb import fresh
 
 from ogrom.sources.sql import Constraint, Db, Duplicate, connect, migrate
 from shop.protocols import LOCALES, CommentPage, User
@@ -26,8 +27,8 @@ PRODUCTS = tuple(f"p{number}" for number in range(30))
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncGenerator[Db, None]:
-    async with connect(tmp_path / "shop.db") as db:
+async def db(where: Path | str) -> AsyncGenerator[Db, None]:
+    async with connect(where) as db:
         await migrate(db, STEPS)
         yield db
 
@@ -260,8 +261,8 @@ class TestCollages:
         assert {f"t{n}-{m}" for n in range(10) for m in range(5)} == {*last.product_ids}
 
     @pytest.mark.slow
-    async def test_one_winner_among_processes(self, db: Db, tmp_path: Path) -> None:
-        """The same with three processes on one file, as in a deployment."""
+    async def test_one_winner_among_processes(self, db: Db, where: Path | str) -> None:
+        """The same with three processes on one database, as in a deployment."""
         collage = await SqlCollages(db, "de-DE").add("anna", "a", ())
         appending = """
             import asyncio, json, sys
@@ -283,7 +284,7 @@ class TestCollages:
             asyncio.run(main(*sys.argv[1:]))
         """
         command = [sys.executable, "-c", textwrap.dedent(appending)]
-        arguments = [str(tmp_path / "shop.db"), str(collage.id)]
+        arguments = [str(where), str(collage.id)]
         children = [
             subprocess.Popen([*command, *arguments, name], stdout=subprocess.PIPE, text=True)
             for name in ("a", "b", "c")
@@ -308,6 +309,7 @@ class TestUsers:
         for token in ("anna", "Secret", "secret ", "", "\ud800"):
             assert await users.by_token(token) is None
 
+    @pytest.mark.parametrize("where", ["sqlite"], indirect=True)
     async def test_tokens_are_not_kept(self, db: Db, tmp_path: Path) -> None:
         """Whoever reads the file, its log included, cannot act as anybody."""
         await add_user(db, ANNA, "a-rather-long-secret")
@@ -354,9 +356,9 @@ class TestDemo:
         strangers = "SELECT COUNT(*) FROM comments WHERE user_id NOT IN (SELECT id FROM users)"
         assert 0 == await count(db, strangers)
 
-    async def test_again_and_at_once(self, db: Db, tmp_path: Path) -> None:
+    async def test_again_and_at_once(self, db: Db, where: Path | str) -> None:
         """However many processes start with it, it is filled once."""
-        async with connect(tmp_path / "shop.db") as other:
+        async with connect(where) as other:
             told = await asyncio.gather(
                 *(fill_demo(each, PRODUCTS, LOCALES) for each in (db, other, db))
             )
@@ -366,9 +368,10 @@ class TestDemo:
         assert [told[0]] * 3 == told
         assert before == await everything(db)
 
-    async def test_always_the_same(self, db: Db, tmp_path: Path) -> None:
+    async def test_always_the_same(self, db: Db, where: Path | str, tmp_path: Path) -> None:
         """The same products give the same data, down to the ids and times."""
-        async with connect(tmp_path / "other.db") as other:
+        another = fresh(where) if isinstance(where, str) else tmp_path / "other.db"
+        async with connect(another) as other:
             await migrate(other, STEPS)
             await fill_demo(other, PRODUCTS, LOCALES)
             await fill_demo(db, PRODUCTS, LOCALES)

@@ -51,7 +51,7 @@ class Row(Struct, frozen=True):
 
 @pytest.fixture
 def url(mariadb: Server) -> str:
-    return fresh(mariadb)
+    return fresh(mariadb.url())
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def kill(db: Db, number: int | None) -> None:
 async def nobody_sleeps(db: Db) -> None:
     sleeping = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(%' AND id <> CONNECTION_ID()"
     async with asyncio.timeout(15):
-        while await db.one(int, sleeping):  # noqa: ASYNC110
+        while await db.one(int, sleeping):
             await asyncio.sleep(0.02)
 
 
@@ -183,7 +183,7 @@ class TestConnections:
     async def test_all_in_use(self, db: Db) -> None:
         """Who waits for longer than the deadline is told that there were too many."""
         busy = [asyncio.create_task(db.one(int, "SELECT SLEEP(1)")) for _ in range(4)]
-        while figure(db, "ogrom_sql_pool_connections_used") < 4:  # noqa: ASYNC110
+        while figure(db, "ogrom_sql_pool_connections_used") < 4:
             await asyncio.sleep(0.01)
         deadline.set(seconds=0.1)
         with pytest.raises(Busy, match="all 4 connections were in use"):
@@ -200,7 +200,7 @@ class TestConnections:
         async with connect(f"{url}?idle=0.1&min=1&max=4") as db:
             await asyncio.gather(*(db.one(int, "SELECT SLEEP(0.05)") for _ in range(4)))
             async with asyncio.timeout(15):
-                while figure(db, "ogrom_sql_pool_connections") > 1:  # noqa: ASYNC110
+                while figure(db, "ogrom_sql_pool_connections") > 1:
                     await asyncio.sleep(0.02)
             assert 1 == await db.one(int, "SELECT 1")
 
@@ -252,7 +252,7 @@ class TestServer:
         """
         acknowledged: list[int] = []
         failed = 0
-        async with connect(f"{fresh(own)}?max=4&read_timeout=2", patience=1) as db:
+        async with connect(f"{fresh(own.url())}?max=4&read_timeout=2", patience=1) as db:
             await db.execute("CREATE TABLE w (n BIGINT PRIMARY KEY)")
             over = asyncio.Event()
 
@@ -291,7 +291,7 @@ class TestServer:
         """Nobody waits beyond the deadline, and thawed, it works by itself."""
         pid = own.pid()
         assert pid is not None
-        async with connect(f"{fresh(own)}?max=3&connect_timeout=0.5", patience=0.5) as db:
+        async with connect(f"{fresh(own.url())}?max=3&connect_timeout=0.5", patience=0.5) as db:
             await db.one(int, "SELECT 1")
             os.kill(pid, signal.SIGSTOP)
             while ") T " not in Path(f"/proc/{pid}/stat").read_text():  # it takes a moment
@@ -311,7 +311,7 @@ class TestServer:
 
     async def test_a_replica(self, own: Server, mariadb: Server) -> None:
         """Only what may be stale is read there; without it, the primary answers."""
-        theirs = fresh(own)
+        theirs = fresh(own.url())
         async with connect(theirs) as db:
             await db.execute("CREATE TABLE who AS SELECT 'replica' AS name")
         _, _, place = theirs.rpartition("@")
@@ -598,7 +598,7 @@ class TestMeaning:
 
     async def test_an_id_is_not_given_again_by_a_restart(self, own: Server) -> None:
         """Not even that of a row removed last."""
-        where = fresh(own)
+        where = fresh(own.url())
         made = Step(1, "made", ("CREATE TABLE made (id SERIAL PRIMARY KEY, n INTEGER)",))
         async with connect(where) as db:
             await migrate(db, [made])

@@ -2,10 +2,10 @@
 
 import asyncio
 import importlib.util
+import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import asyncmy
@@ -22,10 +22,10 @@ Server = _TOOL.Server
 Missing = _TOOL.Missing
 
 
-def fresh(server: Any) -> str:
-    """The URL of a new, empty database of that server."""
+def fresh(server: str) -> str:
+    """The URL of a new, empty database of the server with that URL."""
     name = f"t{secrets.token_hex(6)}"
-    url = urlsplit(server.url())
+    url = urlsplit(server)
 
     async def create() -> None:
         async with (
@@ -40,3 +40,14 @@ def fresh(server: Any) -> str:
     with ThreadPoolExecutor(1) as elsewhere:  # a test may have a loop of its own here
         elsewhere.submit(asyncio.run, create()).result()
     return url._replace(path=f"/{name}").geturl()
+
+
+def of_state(state: Path) -> str:
+    """The database of the shop with that state folder, where $OGROM_TEST_DB names a server."""
+    server = os.environ.get("OGROM_TEST_DB")
+    if not server:
+        return ""
+    kept = state.parent / f"{state.name}.db-url"
+    if not kept.exists():
+        kept.write_text(fresh(server))
+    return kept.read_text()

@@ -9,6 +9,7 @@ import click
 from ogrom.serve import ListenError, serve
 from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
+from shop.run.migrate_cmd import migrate
 from shop.run.settings import Settings, SettingsError
 from shop.run.wiring import application
 from shop.sources.demo import DemoUser
@@ -21,6 +22,7 @@ def main() -> None:
 
 main.add_command(import_catalogue)
 main.add_command(identity)
+main.add_command(migrate)
 
 
 @main.command("serve")

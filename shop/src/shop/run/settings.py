@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ogrom.sources import search as engines
+from ogrom.sources import sql
 from ogrom.sources.http import Secret, address
 from shop.protocols import LOCALES
 
@@ -25,6 +26,9 @@ class Settings:
         products: how many products an empty catalogue is filled with (`OGROM_PRODUCTS`).
         origins: whose pages may use the API (`OGROM_ORIGINS`, comma-separated; "*" for all).
         release: the commit that runs (`OGROM_RELEASE`).
+        db: the MySQL or MariaDB for what people write (`OGROM_DB`, a URL); None for SQLite in `state`.
+        demo: whether an empty database is filled with invented users, whose tokens anybody can read
+            (`OGROM_DEMO`, 1 or 0). Unless it is said, SQLite is, and a shared database never.
         users: the identity API that knows the users (`OGROM_USERS`, a URL, with its secret in it or
             in `OGROM_USERS_TOKEN`); "" for those in the shop's own database.
         users_token: the secret that it asks for.
@@ -40,6 +44,8 @@ class Settings:
     products: int = 2_000
     origins: tuple[str, ...] = ("*",)
     release: str = ""
+    db: Secret | None = None
+    demo: bool | None = None
     users: str = ""
     users_token: Secret = Secret("")  # noqa: RUF009 - it is frozen
     search: engines.Address | None = None
@@ -68,11 +74,36 @@ class Settings:
             products=int(products),
             origins=_list(env.get("OGROM_ORIGINS", "*")),
             release=env.get("OGROM_RELEASE", ""),
+            db=_db(env.get("OGROM_DB", "").strip()),
+            demo=_demo(env.get("OGROM_DEMO", "").strip()),
             users=users,
             users_token=users_token,
             search=search,
             logstash=_logstash(env.get("OGROM_LOGSTASH", "").strip()),
         )
+
+    @property
+    def invents(self) -> bool:
+        """Whether an empty database is filled with invented users."""
+        return self.db is None if self.demo is None else self.demo
+
+
+def _db(url: str) -> Secret | None:
+    if not url:
+        return None
+    if "://" not in url:
+        raise SettingsError("OGROM_DB: write mysql://user:password@host:3306/database.")
+    try:
+        sql.validate(url)
+    except sql.Misuse as error:
+        raise SettingsError(f"OGROM_DB: {error}") from None
+    return Secret(url)
+
+
+def _demo(value: str) -> bool | None:
+    if value not in ("", "0", "1"):
+        raise SettingsError("OGROM_DEMO: it is 1, for invented users with known tokens, or 0.")
+    return value == "1" if value else None
 
 
 def _users(env: Mapping[str, str]) -> tuple[str, Secret]:

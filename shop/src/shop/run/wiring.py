@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from math import ceil
 
@@ -49,7 +49,8 @@ async def shop(
 ) -> AsyncGenerator[App]:
     """The shop on its sources: SQLite and tantivy in `settings.state`, or what the settings name.
 
-    An empty catalogue is filled with generated products, an empty database with invented users.
+    An empty catalogue is filled with generated products, an empty database with invented users if
+    `settings.invents`.
 
     Args:
         settings: how it runs.
@@ -59,27 +60,35 @@ async def shop(
     settings.state.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as closers:
         catalogues, engine = await _catalogues(settings, closers)
-        async with sql.connect(settings.state / "shop.sqlite") as db:
+        async with database(settings) as db:
             await sql.migrate(db, STEPS)
-            demo = await _fill(db, next(iter(catalogues.values())))
+            demo = await _fill(db, next(iter(catalogues.values()))) if settings.invents else ()
             users, guard = await _users(settings, db, closers)
             if greet is not None:
                 greet(() if settings.users else demo)
             finds = {f"search {each}": partial(_find, one) for each, one in catalogues.items()}
+            pings = {"sql": partial(_ping, db)}
             yield App(
                 service=_service(settings, db, catalogues, users),
-                checks={"sql": partial(_ping, db), **({} if engine else finds)},
+                # What has a server of its own may fail alone: all others stay up.
+                checks={**({} if settings.db else pings), **({} if engine else finds)},
                 optional={
+                    **(pings if settings.db else {}),
                     **(finds if engine else {}),
                     **({"users": guard.check} if guard else {}),
                     **({"logstash": shipper.check} if shipper else {}),
                 },
                 metrics=tuple(
-                    each.metrics for each in (guard, shipper, engine) if each is not None
+                    each.metrics for each in (db, guard, shipper, engine) if each is not None
                 ),
                 name=NAME,
                 release=settings.release,
             )
+
+
+def database(settings: Settings) -> AbstractAsyncContextManager[sql.Db]:
+    """Where that is kept which people write."""
+    return sql.connect(settings.db.reveal() if settings.db else settings.state / "shop.sqlite")
 
 
 async def _catalogues(

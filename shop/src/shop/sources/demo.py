@@ -1,7 +1,7 @@
 """Something to look at: invented users, ratings, comments and collages for an empty database.
 
-The users' tokens are written here for anybody to read, so this is for the embedded default alone;
-never fill a database with it that others can reach.
+The users' tokens are written here for anybody to read, so a database that others can reach is filled
+with it only where somebody says so (`OGROM_DEMO=1`).
 """
 
 from collections.abc import Sequence
@@ -97,7 +97,8 @@ async def fill_demo(
     Called again it changes nothing, and in a database with users of its own it adds nothing. The
     same products give the same ratings, comments and collages.
     """
-    async with db.transaction() as tx:
+
+    async def fill(tx: Queries) -> tuple[DemoUser, ...]:
         if not await tx.one(int, "SELECT COUNT(*) FROM users"):
             for token, user in demo_users().items():
                 await add_user(tx, user, token)
@@ -112,7 +113,9 @@ async def fill_demo(
             for locale in locales:
                 await _comment(tx, locale, chosen)
                 await _compose(tx, locale, chosen)
-    return demo
+        return demo
+
+    return await db.transact(fill)
 
 
 async def _rate(tx: Queries, product_ids: Sequence[str]) -> None:

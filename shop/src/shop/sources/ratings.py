@@ -49,7 +49,8 @@ class SqlRatings:
         """
         if revision is not None and not possible(revision):
             return None
-        async with self._db.transaction() as tx:
+
+        async def write(tx: Queries) -> Rating | None:
             if revision is None:
                 outcome = await self._put_first(tx, product_id, user_id, stars)
             else:
@@ -64,6 +65,8 @@ class SqlRatings:
                     revision=revision,
                 )
             return await self._by_user(tx, product_id, user_id) if outcome.rowcount else None
+
+        return await self._db.transact(write)
 
     async def remove(self, product_id: str, user_id: str, revision: int) -> bool:
         """Remove the rating if `revision` is the present one; whether that was done."""
