@@ -42,6 +42,11 @@ def test_what_cannot_be_is_named(name, value):
         ({"OGROM_USERS_TOKEN": "s3cret"}, "not set"),
         ({"OGROM_USERS": "https://u:s3cret@h", "OGROM_USERS_TOKEN": "s3cret"}, "keep the latter"),
         ({"OGROM_LOGSTASH": "host:5044"}, "OGROM_LOGSTASH"),
+        ({"OGROM_DB": "shop.db"}, "OGROM_DB: write mysql://"),
+        ({"OGROM_DB": "mysql://u:s3cret@h"}, "OGROM_DB: .*name the database"),
+        ({"OGROM_DB": "postgres://u:s3cret@h/d"}, "OGROM_DB: .*a database is mysql://"),
+        ({"OGROM_DB": "mysql://u:s3cret@h/d?pool=1"}, "OGROM_DB: .*there are ca"),
+        ({"OGROM_DEMO": "yes"}, "OGROM_DEMO: it is 1"),
         ({"OGROM_LOGSTASH": "tcp://host"}, "a host and a port"),
     ],
 )
@@ -57,3 +62,13 @@ def test_secrets_are_masked():
     settings = Settings.from_env({"OGROM_USERS": "https://u:s3cret@host/api"})
     assert ("https://host/api", "s3cret") == (settings.users, settings.users_token.reveal())
     assert "s3cret" not in repr(settings)
+
+
+def test_a_database_that_others_reach_is_not_filled():
+    """Tokens that anybody can read are for one's own machine, unless somebody says so."""
+    shared = {"OGROM_DB": "mysql://u:s3cret@h/d"}
+    assert Settings.from_env({}).invents
+    assert not Settings.from_env({"OGROM_DEMO": "0"}).invents
+    assert not Settings.from_env(shared).invents
+    assert Settings.from_env({**shared, "OGROM_DEMO": "1"}).invents
+    assert "s3cret" not in repr(Settings.from_env(shared))

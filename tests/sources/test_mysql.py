@@ -132,7 +132,8 @@ class TestCancelling:
 
     async def test_a_transaction_out_of_time_writes_nothing(self, db: Db) -> None:
         """And what follows in it is refused."""
-        with pytest.raises(Unavailable, match="undone by a failure"):
+
+        async def write() -> None:
             async with db.transaction() as tx:
                 await tx.execute("UPDATE t SET n = 11 WHERE id = 1")
                 deadline.set(seconds=0.2)
@@ -140,6 +141,9 @@ class TestCancelling:
                     await tx.one(int, "SELECT SLEEP(20)")
                 deadline.set(seconds=None)
                 await tx.execute("UPDATE t SET n = 21 WHERE id = 2")
+
+        with pytest.raises(Unavailable, match="undone by a failure"):
+            await write()
         assert [10, 20] == await db.all(int, "SELECT n FROM t ORDER BY id")
 
 
@@ -171,12 +175,16 @@ class TestConnections:
 
     async def test_killed_in_a_transaction(self, db: Db) -> None:
         """Nothing of it stays, and the caller is told."""
-        with pytest.raises(Unavailable):
+
+        async def write() -> None:
             async with db.transaction() as tx:
                 await tx.execute("UPDATE t SET n = 11 WHERE id = 1")
                 number = await tx.one(int, "SELECT CONNECTION_ID()")
                 await asyncio.create_task(kill(db, number))
                 await tx.execute("UPDATE t SET n = 21 WHERE id = 2")
+
+        with pytest.raises(Unavailable):
+            await write()
 
         assert [10, 20] == await db.all(int, "SELECT n FROM t ORDER BY id")
 
@@ -556,10 +564,14 @@ class TestWriters:
 
     async def test_a_schema_is_not_changed_in_a_transaction(self, db: Db) -> None:
         """It would commit what came before."""
-        with pytest.raises(Misuse, match="belongs in a step"):
+
+        async def write() -> None:
             async with db.transaction() as tx:
                 await tx.execute("UPDATE t SET n = 11 WHERE id = 1")
                 await tx.execute("CREATE TABLE u (id INTEGER)")
+
+        with pytest.raises(Misuse, match="belongs in a step"):
+            await write()
         assert 10 == await db.one(int, "SELECT n FROM t WHERE id = 1")
 
 

@@ -125,13 +125,14 @@ def masked(url: str) -> str:
 
 
 def _place(text: str, url: str) -> Place:
+    wrong = Misuse(f"{masked(url)}: a replica is replica=host:port; user and rest are the same.")
     try:
         parts = urlsplit(f"//{text.strip()}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
+        raise wrong from None
     if not host or parts.path or "@" in text:
-        raise Misuse(f"{masked(url)}: a replica is replica=host:port; user and rest are the same.")
+        raise wrong
     return Place(host, port or 3306)
 
 

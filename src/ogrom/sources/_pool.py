@@ -23,6 +23,8 @@ from ogrom.sources._errors import Busy, Misuse, TimedOut, Unavailable
 from ogrom.sources._mysql_url import Options, Place
 from ogrom.sources._statement import Statement
 
+_open: Any = asyncmy.connect  # its stubs know neither a password in bytes nor half a second
+
 STATEMENTS = 100
 """How many prepared statements a connection keeps; the server has room for 16,382 of all."""
 
@@ -164,15 +166,7 @@ class Pool:
             raise Misuse("This database is closed.")
         await self._wait()
         try:
-            while self._idle:
-                member = self._idle.pop()
-                if not member.broken and (
-                    _now() - member.used < unchecked or await self._answers(member)
-                ):
-                    break
-                self._drop(member)
-            else:
-                member = await self._connect()
+            member = await self._idle_one(unchecked) or await self._connect()
         except BaseException:
             self._free.release()
             raise
@@ -235,6 +229,21 @@ class Pool:
                 f"{self.place}: all {self._options.max} connections were in use for {limit:.3g} s."
             ) from None
 
+    async def _idle_one(self, unchecked: float) -> Member | None:
+        """The one given back last that still is a connection."""
+        while self._idle:
+            member = self._idle.pop()
+            try:
+                if not member.broken and (
+                    _now() - member.used < unchecked or await self._answers(member)
+                ):
+                    return member
+            except BaseException:
+                self._drop(member)
+                raise
+            self._drop(member)
+        return None
+
     async def _answers(self, member: Member) -> bool:
         try:
             async with asyncio.timeout(deadline.left(CHECK)):
@@ -249,7 +258,7 @@ class Pool:
         connection: Any = None
         try:
             async with asyncio.timeout(limit):
-                connection = await asyncmy.connect(
+                connection = await _open(
                     host=self.place.host,
                     port=self.place.port,
                     unix_socket=self.place.socket,

@@ -65,7 +65,9 @@ def parsed(sql: str) -> Statement:
     Raises:
         Misuse: there is more than one statement, or a parameter without a name.
     """
-    text, names, words = [], [], []
+    text: list[str] = []
+    names: list[str] = []
+    words: list[str] = []
     end = place = 0
     for token in _TOKEN.finditer(sql):
         if name := token["name"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ogrom.serve import ListenError, serve
+from ogrom.sources.sql import SourceError
 from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
 from shop.run.migrate_cmd import migrate
@@ -79,3 +80,5 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> N
         serve(application(settings, greet=greet), place)
     except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None
+    except SourceError as error:
+        raise click.ClickException(f"It cannot start: {error}") from None
