@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "src", ROOT / "shop" / "src"]
 LOCKS = ["service", "run", "dev", "bench"]
 IGNORED_DIRECTORIES = {
-    *(".git", ".venv", ".cache", ".state", ".ogrom", ".hypothesis"),
+    *(".git", ".venv", ".venv-bench", ".cache", ".state", ".ogrom", ".hypothesis"),
     *("dist", "results"),
 }
 
