@@ -83,8 +83,25 @@ borders: setup ## Which package may import which
 	@echo "== import borders"
 	@$(BIN)/lint-imports --no-logo
 
+.venv-bench/ready: requirements/bench.txt | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench
+	@$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+.PHONY: bench-servers
+bench-servers: setup .venv-bench/ready ## Servers and frameworks side by side; ROUNDS= SECONDS= PEERS=
+	@$(BIN)/python bench/servers.py
+
+.PHONY: bench-engine
+bench-engine: setup ## What a request costs in process, beside a handler written by hand
+	@$(BIN)/python bench/engine.py
+
+.PHONY: bench-deploy
+bench-deploy: setup ## Deploys in a row under load; DEPLOYS= ROLLBACKS=
+	@$(BIN)/python bench/deploy.py
+
 .PHONY: bench
-bench: setup ## Every benchmark: peers side by side
+bench: setup .venv-bench/ready ## Every benchmark: peers side by side
 	@for script in bench/[!_]*.py; do \
 		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
@@ -116,7 +133,8 @@ lock: ## Lock what pyproject.toml asks for; UPGRADE=1 takes the newest versions
 	@$(LOCK) -o requirements/service.txt
 	@$(LOCK) --extra deploy --group build -c requirements/service.txt -o requirements/run.txt
 	@$(LOCK) --extra deploy --group dev -c requirements/run.txt -o requirements/dev.txt
-	@echo "locked: requirements/service.txt requirements/run.txt requirements/dev.txt"
+	@$(subst compile pyproject.toml,compile,$(LOCK)) --group bench -o requirements/bench.txt
+	@echo "locked: requirements/service.txt requirements/run.txt requirements/dev.txt requirements/bench.txt"
 
 .PHONY: clean
 clean: ## Remove .venv and everything else that can be made again

@@ -16,9 +16,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "src", ROOT / "shop" / "src"]
-LOCKS = ["service", "run", "dev"]
+LOCKS = ["service", "run", "dev", "bench"]
 IGNORED_DIRECTORIES = {
-    *(".git", ".venv", ".cache", ".state", ".ogrom", ".hypothesis"),
+    *(".git", ".venv", ".venv-bench", ".cache", ".state", ".ogrom", ".hypothesis"),
     *("dist", "results"),
 }
 
@@ -148,8 +148,9 @@ def test_locks_name_no_address_and_no_path(name: str):
         ("run", lambda: project(".")["project"]["dependencies"] + deploying() + group("build")),
         ("run", lambda: project("shop")["project"]["dependencies"]),
         ("dev", lambda: project(".")["project"]["dependencies"] + deploying() + group("dev")),
+        ("bench", lambda: group("bench")),
     ],
-    ids=["service", "run", "run-shop", "dev"],
+    ids=["service", "run", "run-shop", "dev", "bench"],
 )
 def test_locks_are_in_step_with_pyproject(name: str, dependencies: Any):
     """Every direct dependency is locked, in a version that pyproject allows; if not: make lock."""

@@ -6,6 +6,7 @@ and carry the token that our page was given (OWASP, Cross-Site Request Forgery P
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -38,7 +39,7 @@ class Page:
 
     def __init__(self, up: Supervisor) -> None:
         self._up = up
-        self.token: Final = secrets.token_urlsafe(24)
+        self.token: Final = _token(up.folder / "page.token")
         self._commands: set[asyncio.Task[int]] = set()
 
     def application(self) -> web.Application:
@@ -193,11 +194,24 @@ def is_loopback(host: str) -> bool:
     )
 
 
-def _last_lines(file: Path) -> list[Any]:
+def _token(file: Path) -> str:
+    """Made once for a target, so that a page that is open outlives an `ogrom up`; ours alone to read."""
     try:
-        lines = file.read_bytes().splitlines()[-_LINES:]
+        return file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        made = secrets.token_urlsafe(24)
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as out:
+            out.write(made)
+        return made
+
+
+def _last_lines(file: Path) -> list[Any]:
+    """The first line, which may say what the others are about, and the last ones."""
+    try:
+        lines = file.read_bytes().splitlines()
     except FileNotFoundError:
         return []
+    lines = lines[:1] + lines[1:][-_LINES:]
     found: list[Any] = []
     for line in lines:
         with suppress(MsgspecError):  # the last may be half written

@@ -69,12 +69,16 @@ function row(entry) {
   return make("tr", "", ...cells.map((cell, place) => make("td", place === 5 && cell !== "live" ? "bad" : "", String(cell ?? ""))));
 }
 
+function cards() {
+  $("environments").replaceChildren(...NAMES.map((name) => card(state.observation.environments[name])));
+}
+
 function show() {
   document.title = `${state.target} – Ogrom`;
   $("target").textContent = state.target;
   $("listen").textContent = state.listen;
   $("listen").href = `http://${state.listen}/`;
-  $("environments").replaceChildren(...NAMES.map((name) => card(state.observation.environments[name])));
+  cards();
   $("steps").replaceChildren(...steps());
   $("history").replaceChildren(...state.history.filter((entry) => entry.release).reverse().slice(0, 20).map(row));
   const now = live();
@@ -138,7 +142,18 @@ function listen() {
     charts();
   });
   events.addEventListener("sample", (event) => {
-    series.push(JSON.parse(event.data));
+    const sample = JSON.parse(event.data);
+    series.push(sample);
+    for (const name of NAMES) { // what a second changes of a card
+      const environment = state?.observation.environments[name], point = sample.parts[name];
+      if (!environment || !point) continue;
+      environment.in_flight = point.in_flight ?? 0;
+      environment.counts = {
+        requests: (environment.counts?.requests ?? 0) + (point.requests ?? 0),
+        errors: (environment.counts?.errors ?? 0) + (point.errors ?? 0),
+      };
+    }
+    if (state) cards();
     if (series.length > SPAN) series.shift();
     charts();
   });
