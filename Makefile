@@ -51,6 +51,13 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 	@OGROM_CASES="$(abspath $(CASES))" $(BIN)/pytest -q -s \
 		tests/http/test_liberator.py tests/http/test_routing_bidi.py
 
+.PHONY: test-mariadb
+test-mariadb: setup ## The whole shop suite on a real MariaDB
+	@echo "== tests of the shop, on MariaDB"
+	@OGROM_TEST_DB="$$($(PYTHON) tools/mariadb.py start)" && export OGROM_TEST_DB && \
+		status=0; $(BIN)/pytest -q -n $(WORKERS) tests/shop || status=$$?; \
+		$(PYTHON) tools/mariadb.py stop; exit $$status
+
 .PHONY: format
 format: setup ## Format the code
 	@echo "== format"
@@ -109,6 +116,10 @@ bench: setup .venv-bench/ready ## Every benchmark: peers side by side
 .PHONY: bench-search
 bench-search: setup ## How well and how fast search finds; QUERIES= QRELS= CATALOGUE= are files
 	@QUERIES="$(QUERIES)" QRELS="$(QRELS)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/search.py
+
+.PHONY: bench-sources
+bench-sources: setup .venv-bench/ready ## What a row costs from SQLite and MariaDB, beside SQLAlchemy; ROUNDS=
+	@$(BIN)/python bench/sources_sql.py
 
 .PHONY: bench-routes
 bench-routes: setup ## What matching costs with 10 and with 10,000 routes

@@ -23,7 +23,7 @@ from ogrom.sources._errors import Busy, Misuse, TimedOut, Unavailable
 from ogrom.sources._mysql_url import Options, Place
 from ogrom.sources._statement import Statement
 
-_open: Any = asyncmy.connect  # its stubs know neither a password in bytes nor half a second
+_open: Any = getattr(asyncmy, "connect")  # noqa: B009 - its stubs are wrong about what it takes
 
 STATEMENTS = 100
 """How many prepared statements a connection keeps; the server has room for 16,382 of all."""
