@@ -1,7 +1,7 @@
 """`Db` by MySQL and MariaDB, over asyncmy.
 
 Outside a transaction every statement stands for itself (autocommit). A read that lost its
-connection is asked again, once; a write is not, unless the server says that it was undone.
+connection is asked again; a write is not, unless the server says that it was undone.
 
 Inside a transaction reads lock what they read ("FOR UPDATE", REPEATABLE READ). So what was read
 still holds when it is written upon, as on SQLite, where only one writes at a time; here only those
@@ -88,7 +88,7 @@ class MysqlDb:
         args = arguments(statement, params)
 
         async def run() -> Outcome:
-            member = await self._primary.acquire(UNCHECKED_WRITE)
+            member = await self._acquire(self._primary, UNCHECKED_WRITE)
             result = await self._finish(self._primary, member, statement, args)
             return outcome(statement, result)
 
@@ -98,12 +98,10 @@ class MysqlDb:
     async def transaction(self) -> AsyncGenerator[Queries, None]:
         self._check_not_writing()
         pool, task = self._primary, asyncio.current_task()
-        member = await pool.acquire(UNCHECKED_WRITE)
-        tx = _Transaction(self, pool, member)
+        tx, member = await self._begin(pool)
         sound = False
         self._writing.add(task)
         try:
-            await tx.control(member.connection.begin)
             try:
                 yield tx
             finally:
@@ -122,6 +120,21 @@ class MysqlDb:
             else:
                 pool.discard(member)
 
+    async def _begin(self, pool: Pool) -> tuple["_Transaction", Member]:
+        """A transaction that has begun; on another connection where the first was lost by then."""
+        for unchecked in (UNCHECKED_WRITE, 0.0):
+            member = await self._acquire(pool, unchecked)
+            tx = _Transaction(self, pool, member)
+            try:
+                await tx.control(member.connection.begin)
+            except BaseException as error:
+                pool.discard(member)
+                if isinstance(error, Unavailable) and unchecked and member.broken:
+                    continue
+                raise
+            return tx, member
+        raise AssertionError("the second turn returns or raises")
+
     async def transact(self, work: Callable[[Queries], Awaitable[T]]) -> T:
         async def run() -> T:
             async with self.transaction() as tx:
@@ -136,7 +149,7 @@ class MysqlDb:
     async def _schema_change(self) -> AsyncGenerator[SchemaChange, None]:
         self._check_not_writing()
         pool = self._primary
-        member = await pool.acquire(UNCHECKED_WRITE)
+        member = await self._acquire(pool, UNCHECKED_WRITE)
         schema = MysqlSchema(member, max(60.0, self._patience))
         try:
             async with schema.locked(self._options.database):
@@ -171,7 +184,7 @@ class MysqlDb:
         args = arguments(statement, params)
         for pool in pools:
             try:
-                member = await pool.acquire(UNCHECKED_READ)
+                member = await self._acquire(pool, UNCHECKED_READ)
                 result = await self._finish(pool, member, statement, args)
                 break
             except Unavailable:
@@ -181,6 +194,13 @@ class MysqlDb:
         else:
             raise AssertionError("the primary is the last of them")
         return rows(into, result, sql)
+
+    async def _acquire(self, pool: Pool, unchecked: float) -> Member:
+        try:
+            return await pool.acquire(unchecked)
+        except SourceError as error:
+            self._meter.failed(error)
+            raise
 
     async def _finish(
         self, pool: Pool, member: Member, statement: Statement, args: tuple[Any, ...]
@@ -208,7 +228,7 @@ class MysqlDb:
                     pool.release(member)
                 else:
                     pool.discard(member)
-            member = await pool.acquire(0.0 if turn == 2 else UNCHECKED_READ)
+            member = await self._acquire(pool, 0.0 if turn == 2 else UNCHECKED_READ)
         else:
             raise AssertionError("the third turn breaks or raises")
         return result
