@@ -394,7 +394,7 @@ def test_the_command_prints_one_line(repository, monkeypatch):
     id_ = git(repository, "rev-parse", "HEAD")
     first = CliRunner().invoke(main, ["build"])
     assert 0 == first.exit_code
-    assert first.stdout.startswith(f"{id_[:12]}  tea-{id_[:12]}.zip  ")
+    assert first.stdout.startswith(f"{id_[:7]}  tea-{id_[:12]}.zip  ")
     assert "  stored (" in first.stdout
     assert 1 == first.stdout.count("\n")
     again = CliRunner().invoke(main, ["build", id_[:7]])

@@ -1,4 +1,4 @@
-"""A deployer in a process of its own, to be killed: `deployer.py FOLDER deploy COMMIT KIND [WAIT]`.
+"""A deployer in a process of its own, to be killed: `deployer.py FOLDER deploy COMMIT KIND [WAIT [WATCH]]`.
 
 Or `deployer.py FOLDER rollback`, `deployer.py FOLDER resume`. It deploys to the target that
 `support.up` keeps in FOLDER, prints a line for each step, and ends with the outcome's status.
@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ogrom.deploy import Deployer, DeployError, Request, Settings
 from ogrom.deploy.local import LocalTarget
@@ -38,14 +40,14 @@ def deployed(folder, *words):
     return process.returncode, said
 
 
-async def main(folder, what, commit="", kind="good", wait="0"):
+async def main(folder, what, commit="", kind="good", wait="0", watch="0.4"):
     sys.path.insert(0, str(HERE.parent))
     from support.up import release
 
     work = Deployer(
         LocalTarget(folder),
         folder.parent.parent,
-        SETTINGS,
+        replace(SETTINGS, watch_seconds=float(watch)),
         report=lambda event: print(event.event, event.step.id, event.detail, flush=True),
         note=lambda line: print(line, flush=True),
         wait=float(wait),

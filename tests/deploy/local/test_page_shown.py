@@ -32,13 +32,19 @@ async def test_a_deploy_is_seen_as_it_happens(shown):
             card = page.locator("article.blue")
             await card.get_by_text("aaaaaaa").wait_for()
             await card.get_by_text("100 %").wait_for()
-            process = deployer(up.folder, "deploy", "bbbbbbb")
-            await page.locator("#steps li.running", has_text="watch 50").wait_for(timeout=30_000)
-            await page.locator("article.green").get_by_text("50 %").wait_for()
+            process = deployer(up.folder, "deploy", "bbbbbbb", "good", "0", "5")
+            try:
+                running_step = page.locator("#steps li.running", has_text="watch 50")
+                await running_step.wait_for(timeout=60_000)
+                await page.locator("article.green").get_by_text("50 %").wait_for()
+            except BaseException:
+                process.kill()
+                process.communicate()
+                raise
             if where := os.environ.get("OGROM_SCREENSHOT"):
                 await page.wait_for_timeout(800)
                 await page.screenshot(path=Path(where), full_page=True)
-            await page.locator("#steps li", has_text="bbbbbbb: live").wait_for(timeout=30_000)
+            await page.locator("#steps li", has_text="bbbbbbb: live").wait_for(timeout=60_000)
             assert "M" in await page.locator("#rate path.blue").get_attribute("d")
             await page.locator("#history tr", has_text="bbbbbbb").wait_for()
             assert [] == page.complaints
