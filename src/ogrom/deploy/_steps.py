@@ -205,10 +205,14 @@ async def shift(run: Run, step: Step) -> str:
 
 
 async def watch(run: Run, step: Step) -> str:
-    """Compare new and old since the first share, until the time is up and the verdict is clear."""
+    """Compare new and old since the first share, until the time is up and the verdict is clear.
+
+    A verdict of bad has to last for the least time, so that a burst as traffic moves condemns nobody.
+    """
     began = run.clock.now()
     name = step.environment
     restarts = -1
+    bad_since: float | None = None
     while True:
         observation = await run.target.observe()
         run.lease.check()
@@ -219,7 +223,12 @@ async def watch(run: Run, step: Step) -> str:
         await _refuse_dead(run, step, there, restarts)
         old, new = _since(run, observation)
         verdict = judge(old, new, observation.bounds)
-        if verdict.says == "bad" or (took >= step.most and verdict.leans == "bad"):
+        if verdict.says != "bad":
+            bad_since = None
+        elif bad_since is None:
+            bad_since = took
+        lasts = bad_since is not None and took - bad_since >= step.least
+        if lasts or (took >= step.most and verdict.leans == "bad"):
             raise StepFailed(f"with {step.share} % of the traffic, {verdict.why}")
         told = f"{tell(new, observation.bounds)} ({run.plan.old_environment}: {tell(old, observation.bounds)})"
         if took >= step.least and _enough(step, verdict, new, took):
