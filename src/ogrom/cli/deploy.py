@@ -43,15 +43,7 @@ def deploy(commit: str, target: str | None, only_plan: bool, as_json: bool, wait
     with told():
         at = where(target)
         release = _built(at, commit, quiet=as_json)
-        _roll(
-            at,
-            release,
-            lambda deployer: deployer.deploy(release, deploying.requests(release)),
-            lambda deployer: deployer.plan(release, deploying.requests(release)),
-            only_plan=only_plan,
-            as_json=as_json,
-            wait=wait,
-        )
+        _roll_out(at, release, only_plan=only_plan, as_json=as_json, wait=wait)
 
 
 @click.command()
@@ -110,15 +102,7 @@ def promote(source: str, target: str, only_plan: bool, as_json: bool, wait: floa
                 f"{source} serves another artifact of {deploying.short(release.commit)} than the store has"
                 f" now ({live.release.sha256[:12]}… and {release.sha256[:12]}…). Deploy to {source} again first."
             )
-        _roll(
-            at,
-            release,
-            lambda deployer: deployer.deploy(release, deploying.requests(release)),
-            lambda deployer: deployer.plan(release, deploying.requests(release)),
-            only_plan=only_plan,
-            as_json=as_json,
-            wait=wait,
-        )
+        _roll_out(at, release, only_plan=only_plan, as_json=as_json, wait=wait)
 
 
 def _built(at: Where, commit: str, *, quiet: bool) -> Release:
@@ -139,6 +123,20 @@ def _built(at: Where, commit: str, *, quiet: bool) -> Release:
         return store.get(found.id)
     say(f"{deploying.short(found.id)} is not in the store: building it …")
     return deploying.build(at.repository, found.id, home=at.home, say=say)
+
+
+def _roll_out(at: Where, release: Release, *, only_plan: bool, as_json: bool, wait: float) -> None:
+    """Deploy one release, warmed by the requests that its artifact declares."""
+    warm = deploying.requests(release)
+    _roll(
+        at,
+        release,
+        lambda deployer: deployer.deploy(release, warm),
+        lambda deployer: deployer.plan(release, warm),
+        only_plan=only_plan,
+        as_json=as_json,
+        wait=wait,
+    )
 
 
 def _roll(
