@@ -103,9 +103,7 @@ class Served:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client
 
-    def raw(
-        self, *parts: bytes, ends: bool = True, pause: float = 0, wait: float = 30
-    ) -> bytes:
+    def raw(self, *parts: bytes, ends: bool = True, pause: float = 0, wait: float = 30) -> bytes:
         """All that comes back for these parts until the server ends the connection.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from ogrom import deadline, tracing
 from ogrom.http import ContentTooLarge, Refused, Request, Response
-from ogrom.serve._answer import CONTINUE, Writer
+from ogrom.serve._answer import CONTINUE, PROCESSING, Writer
 from ogrom.serve._app import App, health
 from ogrom.serve._chunks import Chunks
 from ogrom.serve._eager import Eager
@@ -98,8 +98,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer_due", "_buffer", "_chunks", "_client", "_closing", "_content_due", "_context", "_eof",
-        "_head", "_keep", "_left", "_looked", "_out", "_parts", "_paused", "_request", "_running",
-        "_scheduled", "_server", "_size", "_started", "_timed_out", "_transport", "_unsent",
+        "_head", "_keep", "_left", "_looked", "_out", "_parts", "_paused", "_probes", "_request",
+        "_running", "_scheduled", "_server", "_size", "_started", "_timed_out", "_transport", "_unsent",
         "_waiting", "_write_paused", "busy", "due", "idle_since",
     )  # fmt: skip
 
@@ -118,6 +118,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._size = 0
         self._unsent = 0
+        self._probes = 2
         self._timed_out = False
         self._keep = True
         self._answer_due = self._content_due = _NEVER
@@ -156,9 +157,10 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client has nothing more to say. Who waits for an answer keeps the connection whole."""
+        """The client has nothing more to say, yet may wait for what it asked (RFC 9112, section 9.6)."""
         self._eof = True
-        if self.busy or self._closing or not self._scheduled:
+        owed = self.busy or self._scheduled or self._write_paused
+        if not owed or self._closing or self._waiting is not None:  # content that never comes
             self._transport.close()
             return False
         return True
@@ -194,6 +196,7 @@ class Connection(asyncio.Protocol):
             self.due = now + limits.content_seconds
         self._unsent = unsent
         if self.busy:
+            self._probe()
             if now > self._content_due and self._waiting is not None and not self._waiting.done():
                 detail = f"The content did not come within {limits.content_seconds:g} seconds."
                 self._content_due = _NEVER
@@ -209,6 +212,17 @@ class Connection(asyncio.Protocol):
                 self._refuse(408, "The request did not come in time.")
             else:
                 self._transport.close()
+
+    def _probe(self) -> None:
+        """A client that has ended its side waits, or is gone: only a write tells.
+
+        An interim answer may come at any time (RFC 9110, section 15.2). Who is gone refuses the
+        first, and the second finds that out.
+        """
+        if self._eof and self._probes and not self._transport.is_closing():
+            self._probes -= 1
+            if self._head.version:
+                self._transport.write(PROCESSING)
 
     def is_idle(self) -> bool:
         """Whether nothing of it is under way."""
@@ -251,7 +265,7 @@ class Connection(asyncio.Protocol):
             turns -= 1
             self._begin(head)
         self._flush()
-        if self._eof and not (self.busy or self._scheduled):
+        if self._eof and not (self.busy or self._scheduled or self._write_paused):
             self._transport.close()
 
     def _undo(self, head: bytes) -> None:
@@ -355,7 +369,7 @@ class Connection(asyncio.Protocol):
             self.due = now + (limits.head_seconds if self._buffer else limits.idle_seconds)
         if waited:
             self._flush()
-            if self._buffer:
+            if self._buffer or self._eof:
                 self._later()
             self._resume()
 
@@ -431,6 +445,9 @@ class Connection(asyncio.Protocol):
             self._flush()
         self._content_due = server.loop.time() + limits.content_seconds
         while not self._consume():
+            if self._eof:
+                self._transport.close()
+                raise ClientGone
             self._resume()
             self._waiting = server.loop.create_future()
             await self._waiting

@@ -1,0 +1,104 @@
+"""Clients that end their side, that leave, or that do not read, and what becomes of their requests."""
+
+import contextlib
+import os
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+from support.wire import answers, echo, request, until_end
+
+pytestmark = pytest.mark.slow
+
+JSON = "Content-Type: application/json"
+LIMITS = {"head_seconds": 20, "content_seconds": 4, "answer_seconds": 20}
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Ours."""
+    with echo(limits=LIMITS) as served:
+        yield served
+
+
+def counted(server, what):
+    """A line of the metrics, waited for."""
+    deadline = time.monotonic() + 30
+    while what not in (told := server.metrics()):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+
+
+ENDED = {
+    "an answer that is there at once": (request("/echo/a"), [200]),
+    "an answer that takes a while": (request("/wait/300"), [200]),
+    "several, some of which take a while": (
+        request("/wait/50") + request("/echo/a") + request("/wait/50") + request("/none"),
+        [200, 200, 200, 404],
+    ),
+    "content": (request("/echo/a", JSON, method="POST", content=b"x"), [200]),
+    "HTTP/1.0": (request("/wait/50", version="1.0"), [200]),
+    "more than is answered in a turn": (request("/echo/a") * 100, [200] * 100),
+    "a head without an end": (request("/wait/50") + request("/echo/a")[:-1], [200]),
+    "content without an end": (
+        request("/wait/50") + request("/echo/a", JSON, method="POST", content=b"xyz")[:-1], [200],
+    ),
+    "chunks without an end": (
+        request("/echo/a", JSON, "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\n", [],
+    ),
+    "nothing": (b"", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDED)
+def test_who_ends_its_side_gets_its_answers(server, case):
+    """As `printf … | nc` does (RFC 9112, section 9.6): all that was asked whole, then the end."""
+    sent, expected = ENDED[case]
+    assert expected == [each.status for each in server.ask(sent)]
+
+
+def test_who_ends_its_side_later_gets_its_answer(server):
+    """When the request is long under way; in between it may hear that it is being worked on."""
+    with server.connect() as client:
+        client.sendall(request("/wait/4000"))
+        time.sleep(0.2)
+        client.shutdown(socket.SHUT_WR)
+        received = until_end(client)
+    assert b'{"waited":4000}' == answers(received)[0].content
+    assert received.count(b"HTTP/1.1 102 ") <= 2
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_who_leaves_is_not_worked_for(server, how):
+    """Whether it closes its socket, or dies."""
+    with server.connect() as client:
+        client.sendall(request("/wait/15000"))
+        counted(server, "ogrom_requests_in_flight 2")  # it, and the one that asks
+        if how == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    begun = time.monotonic()
+    counted(server, "ogrom_requests_in_flight 1")
+    assert time.monotonic() - begun < 14, "it was worked for to the end"
+
+
+def test_a_head_that_says_nothing_of_its_end_is_waited_for(server):
+    """In two parts, seconds apart."""
+    whole = request("/echo/a", "Connection: close")
+    assert [200] == [each.status for each in answers(server.raw(whole[:9], whole[9:], pause=2))]
+
+
+def test_who_reads_slowly_gets_it_all(server):
+    """8 MB in small bites."""
+    size = 8 << 20
+    with server.connect() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(request(f"/many/{size}", "Connection: close"))
+        received = bytearray()
+        while data := client.recv(1 << 16):
+            received += data
+            if len(received) < 1 << 20:
+                time.sleep(0.02)
+    (answer,) = answers(bytes(received))
+    assert size == len(answer.content)
