@@ -89,6 +89,41 @@ def test_a_head_that_says_nothing_of_its_end_is_waited_for(server):
     assert [200] == [each.status for each in answers(server.raw(whole[:9], whole[9:], pause=2))]
 
 
+def test_who_does_not_read_is_cut_and_holds_no_memory():
+    """Twenty clients ask twenty times for 8 MB and read none of it: one answer each is made and waits,
+    until they are cut.
+    """
+    with echo(limits={"content_seconds": 1}) as server, contextlib.ExitStack() as stack:
+        pid = server.process.pid
+        others = sockets(pid)
+        most = 0.0
+        for _ in range(20):
+            client = stack.enter_context(server.connect())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(request(f"/many/{8 << 20}") * 20)
+        deadline = time.monotonic() + 60
+        while sockets(pid) > others or resident(pid) > 150e6:
+            most = max(most, resident(pid))
+            assert [200] == [each.status for each in server.ask(request("/echo/a"))]
+            assert time.monotonic() < deadline, "who does not read is kept"
+        assert most < 500e6, "more than one answer each was made"
+
+
+def sockets(pid):
+    """How many a process has open."""
+    found = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += str(entry.readlink()).startswith("socket:")
+    return found
+
+
+def resident(pid):
+    """Bytes of memory that a process has, by the kernel."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_who_reads_slowly_gets_it_all(server):
     """8 MB in small bites."""
     size = 8 << 20

@@ -379,10 +379,13 @@ class Connection(asyncio.Protocol):
             line = _KEEP
         writer = self._server.writer
         try:
-            self._out.append(writer.write(response, request.id, line))
+            written = writer.write(response, request.id, line)
         except ValueError as error:
             response = refuse(request, 500, "The answer could not be sent.", error)
-            self._out.append(writer.write(response, request.id, line))
+            written = writer.write(response, request.id, line)
+        self._out.append(written)
+        if len(written) > _HIGH:  # the transport says when it is too much; what waits here does not
+            self._flush()
         return response
 
     def _refuse(self, status: int, detail: str) -> None:
