@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -137,3 +138,14 @@ def test_who_reads_slowly_gets_it_all(server):
                 time.sleep(0.02)
     (answer,) = answers(bytes(received))
     assert size == len(answer.content)
+
+
+def test_more_requests_at_once_than_are_kept_are_all_answered(server):
+    """A client that sends 20,000 without waiting has to wait itself, and is never forgotten."""
+    data = request("/echo/a") * 20_000 + request("/echo/a", "Connection: close")
+    with server.connect() as client:
+        sending = threading.Thread(target=client.sendall, args=(data,))
+        sending.start()
+        received = until_end(client)
+        sending.join()
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 20_001

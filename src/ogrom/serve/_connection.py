@@ -265,6 +265,7 @@ class Connection(asyncio.Protocol):
             turns -= 1
             self._begin(head)
         self._flush()
+        self._resume()
         if self._eof and not (self.busy or self._scheduled or self._write_paused):
             self._transport.close()
 
