@@ -291,7 +291,7 @@ class Connection(asyncio.Protocol):
         if line == 0 or (line > 0 and buffer[line - 1] != 0x0D):
             self._refuse(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
         elif len(buffer) > limits.head:
-            if line < 0:
+            if not 0 <= line <= limits.head:
                 self._refuse(414, "The URI is too long.")
             else:
                 self._refuse(431, f"More than {limits.head} bytes of header fields.")
