@@ -115,7 +115,6 @@ def test_bytes_that_were_damaged_on_their_way_are_answered_or_refused(
     again = server.raw(*data.draw(pieces(bytes(whole))), pause=0.001)
     note(repr(again))
     assert statuses == _statuses(again)
-    del methods
 
 
 def _statuses(received: bytes) -> list[int]:

@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         buffer = self._buffer
-        if not buffer and not self.busy:  # a request begins
+        if not (buffer or self.busy or self._left > 0):  # a request begins
             self.due = self._server.loop.time() + self._server.limits.head_seconds
         buffer += data
         if self.busy:
@@ -200,6 +200,7 @@ class Connection(asyncio.Protocol):
             if now > self._content_due and self._waiting is not None and not self._waiting.done():
                 detail = f"The content did not come within {limits.content_seconds:g} seconds."
                 self._content_due = _NEVER
+                self._keep = False
                 self._waiting.set_exception(RequestTimeout(detail))
             elif now > self._answer_due and self._running is not None:
                 self._answer_due = _NEVER
@@ -275,6 +276,10 @@ class Connection(asyncio.Protocol):
     def _next_head(self) -> bytes | None:
         """The bytes of the next head, once it is whole; None too where it was refused."""
         buffer = self._buffer
+        if self._left > 0:  # content that nobody asked for
+            skipped = min(self._left, len(buffer))
+            del buffer[:skipped]
+            self._left -= skipped
         if not buffer:
             return None
         while buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
@@ -367,7 +372,10 @@ class Connection(asyncio.Protocol):
         else:
             self.idle_since = now = server.loop.time()
             limits = server.limits
-            self.due = now + (limits.head_seconds if self._buffer else limits.idle_seconds)
+            if self._left > 0:
+                self.due = now + limits.content_seconds
+            else:
+                self.due = now + (limits.head_seconds if self._buffer else limits.idle_seconds)
         if waited:
             self._flush()
             if self._buffer or self._eof:
@@ -481,16 +489,13 @@ class Connection(asyncio.Protocol):
         return self._chunks.done if self._chunks is not None else not self._left
 
     def _skip(self) -> bool:
-        """Leave out content that nobody asked for; whether the next request can be found."""
+        """Whether the next request can be found behind content that nobody asked for."""
         if not self._head.length:
             return True
         if self._chunks is not None:
             return self._chunks.done
-        if self._left > len(self._buffer):
-            return False
-        del self._buffer[: self._left]
-        self._left = 0
-        return True
+        missing = self._left - len(self._buffer)
+        return missing <= 0 or (missing <= _HIGH and not self._head.expects)
 
 
 def _set(seconds: float, headers: dict[str, str]) -> None:
