@@ -108,7 +108,6 @@ def test_bytes_that_were_damaged_on_their_way_are_answered_or_refused(
         whole[at : at + data.draw(st.integers(0, 3))] = new
     note(repr(bytes(whole)))
     received = server.raw(bytes(whole))
-    methods = ["HEAD" if b"HTTP/1.1 200" in each else "GET" for each in ()]
     note(repr(received))
     statuses = _statuses(received)
     assert not {500, 502, 503} & set(statuses), statuses
