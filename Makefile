@@ -12,6 +12,7 @@ PORT ?= 8080
 PAGE ?= $(shell expr $(PORT) + 1)
 CASES ?= tests/conformance
 WORKERS ?= auto
+SECONDS ?= 60
 # Of what runs in the tests' own processes: servers, deployers and supervisors run in theirs
 COVERAGE ?= 83
 
@@ -51,6 +52,12 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 	@echo "== conformance, with the cases in $(CASES)"
 	@OGROM_CASES="$(abspath $(CASES))" $(BIN)/pytest -q -s \
 		tests/http/test_liberator.py tests/http/test_routing_bidi.py
+
+.PHONY: fuzz
+fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
+	@echo "== fuzz: $(SECONDS) s, half of it whole connections"
+	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
+	@EXAMPLES=$$(($(SECONDS) * 12)) $(BIN)/pytest -q tests/serve/test_connection.py
 
 .PHONY: test-mariadb
 test-mariadb: setup ## The whole shop suite on a real MariaDB
