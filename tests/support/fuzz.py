@@ -47,7 +47,7 @@ from ogrom.http._negotiate import (
 )
 from ogrom.http._routing import MalformedPath
 from ogrom.serve._chunks import Chunks
-from ogrom.serve._head import BadHead, parse
+from ogrom.serve._head import BadHead, Head, parse
 
 PATIENCE = 2.0
 """Seconds after which a text of 100 kB has taken too long, on however slow a machine."""
@@ -165,20 +165,25 @@ QUERY = query_decoder(Query)
 
 def query(text: str) -> None:
     """A query: of its type, or refused with words."""
+    wrong: QueryError | None = None
     try:
         assert isinstance(QUERY(text), Query)
     except QueryError as error:
-        assert error.errors
-        assert all(each.pointer.startswith("?") and each.detail for each in error.errors)
+        wrong = error
+    if wrong is not None:
+        assert wrong.errors
+        assert all(each.pointer.startswith("?") and each.detail for each in wrong.errors)
 
 
 def head(text: str) -> None:
     """A request's head: what is read is written as a head that is read alike."""
     try:
-        found = parse(text.encode("latin-1"), max_target=8192)
+        found: Head | BadHead = parse(text.encode("latin-1"), max_target=8192)
     except BadHead as error:
-        assert error.status in {400, 414, 417, 501, 505}
-        assert error.detail
+        found = error
+    if isinstance(found, BadHead):
+        assert found.status in {400, 414, 417, 501, 505}
+        assert found.detail
         return
     target = found.path + (f"?{found.query}" if found.query else "")
     lines = [f"{name}: {value}" for name, value in found.headers.items()]
