@@ -38,7 +38,6 @@ class Fleet:
 
     Args:
         folder: the target's.
-        absent: what is wanted where nothing is known yet.
         launcher: says how a release is started.
         in_flight: how many requests a server has, once HAProxy has been told that it drains; None
             where that is not known.
@@ -51,7 +50,6 @@ class Fleet:
     def __init__(
         self,
         folder: Path,
-        absent: State,
         launcher: Launcher,
         *,
         in_flight: Callable[[str], Awaitable[int | None]],
@@ -60,7 +58,7 @@ class Fleet:
         changed: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
-        self.state = read(folder / "state.json", State, absent)
+        self.state = read(folder / "state.json", State, State())
         self._folder: Final = folder
         self._run: Final = run_directory(folder)
         self._launcher: Final = launcher

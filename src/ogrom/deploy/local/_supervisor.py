@@ -37,7 +37,7 @@ from ogrom.deploy.local._counts import BOUNDS, Ledger, Sample, Tally
 from ogrom.deploy.local._fleet import Fleet, Launcher
 from ogrom.deploy.local._process import identity, is_alive, marked
 from ogrom.deploy.local._proxy import Proxy
-from ogrom.deploy.local._state import SLOTS, State, read, run_directory, write
+from ogrom.deploy.local._state import SLOTS, read, run_directory, write
 
 
 class Settings(Struct, frozen=True):
@@ -140,7 +140,6 @@ class Supervisor:
         settings = self.settings
         fleet = self._fleet = Fleet(
             self.folder,
-            State(minimum=settings.minimum, maximum=settings.maximum),
             self._launcher,
             in_flight=self._in_flight,
             drain_seconds=settings.drain_seconds,
@@ -148,6 +147,9 @@ class Supervisor:
             changed=self._changed,
             say=self.say,
         )
+        declared = settings.minimum, settings.maximum
+        if declared != fleet.state.declared:
+            self._note(minimum=settings.minimum, maximum=settings.maximum, declared=declared)
         self._tally = Tally(read(self.folder / "counts.json", Ledger, Ledger()))
         self._proxy = Proxy(
             program,
@@ -164,9 +166,15 @@ class Supervisor:
         await self._proxy.begin(fleet.state.proxy)
         for name in NAMES:  # some may have been about to end when we were killed
             if fleet.state[name].release is not None:
-                await fleet.resize(name, fleet.state[name].instances)
+                await fleet.resize(name, self._within(name))
         self._changed()
         self._save()
+
+    def _within(self, name: Name) -> int:
+        """How many instances an environment keeps: the live one, as many as the bounds allow."""
+        state = self._fleet.state
+        count = state[name].instances
+        return min(max(count, state.minimum), state.maximum) if name == state.live else count
 
     async def _put_away_strays(self) -> None:
         """End what was started and could not be noted before we were killed."""
@@ -387,8 +395,7 @@ class Supervisor:
             self._note(minimum=minimum, maximum=maximum)
             live = self._fleet.state.live
             if live is not None:
-                count = self._fleet.state[live].instances
-                await self._fleet.resize(live, min(max(count, minimum), maximum))
+                await self._fleet.resize(live, self._within(live))
             self._save()
 
     async def ask(
