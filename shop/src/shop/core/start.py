@@ -1,6 +1,7 @@
 """Where a client that knows one URL begins."""
 
 from ogrom.http import Context, Resource
+from shop.core.caching import HOUR, public
 
 
 def start(locale: str) -> Resource[None]:
@@ -13,5 +14,5 @@ def start(locale: str) -> Resource[None]:
         }
 
     return Resource(
-        name="start", languages=(locale,), cache_control="public, max-age=3600", handle_ok=show
+        name="start", languages=(locale,), cache_control=public(HOUR), handle_ok=show
     )
