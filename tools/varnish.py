@@ -24,23 +24,20 @@ PATIENCE = 60  # seconds for it to compile its configuration and to start; a bus
 
 
 class CannotStart(Exception):
-    """There is no Varnish that runs here; the message says why."""
+    """It did not start; the message is what it said."""
 
 
 def find() -> Path:
     """The program.
 
     Raises:
-        CannotStart: it, or the compiler that it needs, cannot be had.
+        debian.Missing: it, or the compiler that it needs, cannot be had.
     """
     if shutil.which("gcc") is None:
         debian.install("gcc", "libc6-dev")
     if shutil.which("gcc") is None:
-        raise CannotStart("Varnish compiles its configuration: sudo apt-get install gcc libc6-dev")
-    try:
-        return debian.find("varnishd", "varnish")
-    except debian.Missing as error:
-        raise CannotStart(str(error)) from None
+        raise debian.Missing("Varnish compiles its configuration: sudo apt-get install gcc libc6-dev")
+    return debian.find("varnishd", "varnish")
 
 
 class Varnish:
@@ -62,7 +59,8 @@ class Varnish:
         """Start it, and wait until it listens.
 
         Raises:
-            CannotStart: it cannot be had, or did not start.
+            debian.Missing: it cannot be had.
+            CannotStart: it did not start.
         """
         program = find()
         self._folder = folder = Path(tempfile.mkdtemp(prefix="ogrom-varnish-"))
@@ -130,9 +128,12 @@ def main(arguments: list[str]) -> int:
         where = f"http://{cache.host}:{cache.port} in front of {':'.join(map(str, cache.origin))}"
         print(where, flush=True)
         cache.wait()
-    except CannotStart as error:
+    except debian.Missing as error:
         print(error, file=sys.stderr)
         return debian.MISSING
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 0
     finally:

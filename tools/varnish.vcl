@@ -56,7 +56,7 @@ sub vcl_backend_response {
     if (beresp.http.Cache-Control ~ "(?i)no-cache" && !bereq.uncacheable && beresp.status < 400
         && beresp.http.Cache-Control !~ "(?i)(no-store|private)"
         && !beresp.http.Set-Cookie && beresp.http.Vary != "*") {
-        set beresp.ttl = 0s;
+        set beresp.ttl = 0.001ms;  # with 0s, Varnish would not ask with its tag
         set beresp.grace = 0s;
         return (deliver);
     }
