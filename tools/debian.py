@@ -119,9 +119,7 @@ def _run(*command: str) -> str:
 
 
 def _write(script: Path, program: str, root: Path) -> None:
-    found = [
-        each for part in ("sbin", "bin") if (each := root / "usr" / part / program).is_file()
-    ]
+    found = [each for part in ("sbin", "bin") if (each := root / "usr" / part / program).is_file()]
     if not found:
         raise Missing(f"{root} holds no {program}: remove it to have the package unpacked anew.")
     folders = sorted({str(each.parent) for each in (root / "usr" / "lib").rglob("*.so*")})

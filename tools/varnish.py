@@ -20,7 +20,9 @@ from pathlib import Path
 import debian
 
 CONFIG = Path(__file__).resolve().parent / "varnish.vcl"
-PATIENCE = 60  # seconds for it to compile its configuration and to start; a busy machine takes several
+PATIENCE = (
+    60  # seconds for it to compile its configuration and to start; a busy machine takes several
+)
 
 
 class CannotStart(Exception):
@@ -36,7 +38,9 @@ def find() -> Path:
     if shutil.which("gcc") is None:
         debian.install("gcc", "libc6-dev")
     if shutil.which("gcc") is None:
-        raise debian.Missing("Varnish compiles its configuration: sudo apt-get install gcc libc6-dev")
+        raise debian.Missing(
+            "Varnish compiles its configuration: sudo apt-get install gcc libc6-dev"
+        )
     return debian.find("varnishd", "varnish")
 
 

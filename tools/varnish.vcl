@@ -38,7 +38,7 @@ sub vcl_hit {
 }
 
 sub vcl_backend_response {
-    if (beresp.status >= 500 && bereq.is_bgfetch) {
+    if (beresp.status >= 500 && (bereq.is_bgfetch || bereq.http.Ogrom-Try == "origin")) {
         return (abandon);  # what is stale is better
     }
     if (bereq.method !~ "^(GET|HEAD|OPTIONS)$" && beresp.status < 400) {
@@ -63,6 +63,9 @@ sub vcl_backend_response {
 }
 
 sub vcl_backend_error {
+    if (bereq.http.Ogrom-Try == "origin") {
+        return (abandon);
+    }
     set beresp.http.Content-Type = "application/problem+json";
     set beresp.http.Cache-Control = "no-store";
     set beresp.http.Retry-After = "2";
@@ -70,11 +73,14 @@ sub vcl_backend_error {
     return (deliver);
 }
 
-sub vcl_deliver {
-    if (resp.status >= 500 && req.http.Ogrom-Try == "origin") {
+sub vcl_synth {
+    if (resp.status == 503 && req.http.Ogrom-Try == "origin") {  # abandoned
         set req.http.Ogrom-Try = "stale";
         return (restart);
     }
+}
+
+sub vcl_deliver {
     unset resp.http.Ogrom-Path;
     unset resp.http.Ogrom-Revalidate;
 }

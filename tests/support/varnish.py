@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import debian
 import pytest
 import varnish
+
 from support.wire import Wire
 
 

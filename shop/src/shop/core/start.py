@@ -13,6 +13,4 @@ def start(locale: str) -> Resource[None]:
             "links": {name: ctx.path_for(name) for name in ("products", "collages")},
         }
 
-    return Resource(
-        name="start", languages=(locale,), cache_control=public(HOUR), handle_ok=show
-    )
+    return Resource(name="start", languages=(locale,), cache_control=public(HOUR), handle_ok=show)
