@@ -40,7 +40,9 @@ class Identity:
     def start(self) -> None:
         """Start it; it is well."""
         self._process = subprocess.Popen(
-            [sys.executable, str(IDENTITY), str(self.port)], env=dict(os.environ)
+            [sys.executable, str(IDENTITY), str(self.port)],
+            env=dict(os.environ),
+            stderr=subprocess.DEVNULL,  # it complains of clients that do not wait for it
         )
         until(lambda: self.switch("ok"))
 
