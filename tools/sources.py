@@ -153,8 +153,8 @@ def sources(folder: Path) -> dict[str, Source]:
     }  # fmt: skip
 
 
-def start(folder: Path, names: Iterable[str] = ()) -> dict[str, str]:
-    """Start these of them, or all, where they do not run; what the environment says of those that run.
+def start(folder: Path, names: Iterable[str] = ()) -> dict[str, Source]:
+    """Start these of them, or all, where they do not run; all of them.
 
     Raises:
         mariadb.Failed, opensearch.CannotStart, rsyslog.Failed: one is missing, or does not start.
@@ -168,7 +168,7 @@ def start(folder: Path, names: Iterable[str] = ()) -> dict[str, str]:
             source.find()
         with ThreadPoolExecutor(len(chosen)) as at_once:
             list(at_once.map(lambda source: source.start(), chosen))
-    return environment(folder)
+    return every
 
 
 def stop(folder: Path) -> None:
@@ -208,9 +208,10 @@ def run(folder: Path, command: list[str]) -> int:
     """Run a command with them, and what it needs to know of them; its exit status."""
     with used(folder):
         begun = time.monotonic()
-        found = start(folder)
-        for name, source in sources(folder).items():
+        found: dict[str, str] = {}
+        for name, source in start(folder).items():
             told = source.tells() or {}
+            found |= told
             print(
                 f"{source.title + ':':14}{_shown(next(iter(told.values()), name))}", file=sys.stderr
             )
@@ -239,6 +240,9 @@ def main(arguments: list[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dir", type=Path, default=DIRECTORY)
+    parser.add_argument(
+        "--unkept", action="store_true", help="start: they end with the last who uses them now"
+    )
     parser.add_argument("what", choices=("run", "start", "status", "env", "stop"))
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="NAME… or COMMAND…")
     asked = parser.parse_args(arguments)
@@ -250,7 +254,8 @@ def main(arguments: list[str]) -> int:
             case "start":
                 with used(folder):
                     start(folder, asked.rest)
-                    (folder / "kept").touch()
+                    if not asked.unkept:
+                        (folder / "kept").touch()
             case "stop":
                 (folder / "kept").unlink(missing_ok=True)
                 stop(folder)

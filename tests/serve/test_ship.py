@@ -1,22 +1,16 @@
 """Log lines come to a real rsyslog, through its deaths and through ours."""
 
-import importlib.util
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+import rsyslog
 
 from ogrom.serve import EventIds, Shipper
-
-ROOT = Path(__file__).parent.parent.parent
-spec = importlib.util.spec_from_file_location("rsyslog", ROOT / "tools" / "rsyslog.py")
-rsyslog = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(rsyslog)
 
 WRITER = """
 import sys, time

@@ -82,18 +82,18 @@ async def get(service: Service, path: str) -> Reply:
     return await ask_async(service, f"GET /v1/de-DE/{path}")
 
 
-async def test_served_and_gone_and_back(node: Any, tmp_path: Path) -> None:
+async def test_served_and_gone_and_back(own_node: Any, tmp_path: Path) -> None:
     """Products are 503 with Retry-After meanwhile, all else stays up, and it recovers by itself."""
-    where = address(f"{node.start()}/t{token_hex(4)}")
+    where = address(f"{own_node.start()}/t{token_hex(4)}")
     settings = Settings(state=tmp_path / "a", locales=("de-DE",), products=30, search=where)
     async with shop(settings) as app:
         listed = await get(app.service, "products")
         assert 30 == listed.json()["total"]
         one = f"products/{listed.json()['items'][0]['id']}"
-        pid, _ = node.state
+        pid, _ = own_node.state
         os.kill(pid, signal.SIGKILL)
         try:
-            await asyncio.to_thread(node.stop)
+            await asyncio.to_thread(own_node.stop)
             for path in ("products", one):
                 gone = await get(app.service, path)
                 assert (503, "2") == (gone.status, gone.headers["retry-after"])
@@ -104,14 +104,14 @@ async def test_served_and_gone_and_back(node: Any, tmp_path: Path) -> None:
             async with shop(late) as begun_without:
                 assert 503 == (await get(begun_without.service, "products")).status
                 port = int(where.url.rpartition(":")[2])
-                await asyncio.to_thread(node.start, port)
+                await asyncio.to_thread(own_node.start, port)
                 for service in (app.service, begun_without.service):
                     async with asyncio.timeout(30):
                         while (await get(service, one)).status != 200:
                             await asyncio.sleep(0.1)
                     assert 30 == (await get(service, "products")).json()["total"]
         finally:
-            await asyncio.to_thread(node.start)
+            await asyncio.to_thread(own_node.start)
 
 
 def test_a_shared_engine_is_not_filled_unasked() -> None:
