@@ -1,7 +1,6 @@
 """Log lines come to a real rsyslog, through its deaths and through ours."""
 
 import asyncio
-import importlib.util
 import json
 import os
 import signal
@@ -12,13 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import rsyslog
 
 from ogrom.serve import EventIds, Shipper
-
-ROOT = Path(__file__).parent.parent.parent
-spec = importlib.util.spec_from_file_location("rsyslog", ROOT / "tools" / "rsyslog.py")
-rsyslog = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(rsyslog)
 
 WRITER = """
 import sys, time
