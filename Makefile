@@ -16,6 +16,9 @@ SECONDS ?= 60
 # Of what runs in the tests' own processes: servers, deployers and supervisors run in theirs
 COVERAGE ?= 83
 
+# What runs on real servers for its sources, with SOURCES=real: docs/sources.md
+ON := $(if $(filter real,$(SOURCES)),$(BIN)/python tools/sources.py run)
+
 # Pyright is locked: it need not look for a newer one
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -27,8 +30,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 check: setup format lint types borders test-fast ## Format, lint, types, import borders, fast tests (the default)
 
 .PHONY: run
-run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081
-	@exec $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
+run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081 SOURCES=real
+	@exec $(ON) $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
 
 .PHONY: build
 build: setup-run ## Build the shop's artifact from a commit; COMMIT=HEAD
@@ -58,13 +61,6 @@ fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@echo "== fuzz: $(SECONDS) s, half of it whole connections"
 	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
 	@EXAMPLES=$$(($(SECONDS) * 12)) $(BIN)/pytest -q tests/serve/test_connection.py
-
-.PHONY: test-mariadb
-test-mariadb: setup ## The whole shop suite on a real MariaDB
-	@echo "== tests of the shop, on MariaDB"
-	@OGROM_TEST_DB="$$($(PYTHON) tools/mariadb.py start)" && export OGROM_TEST_DB && \
-		status=0; $(BIN)/pytest -q -n $(WORKERS) tests/shop || status=$$?; \
-		$(PYTHON) tools/mariadb.py stop; exit $$status
 
 .PHONY: format
 format: setup ## Format the code
@@ -138,9 +134,9 @@ bench-routes: setup ## What matching costs with 10 and with 10,000 routes
 	@$(BIN)/python bench/routes.py
 
 .PHONY: import
-import: setup-run ## Take a catalogue into the shop; FILE=
+import: setup-run ## Take a catalogue into the shop; FILE= SOURCES=real
 	@test -n "$(FILE)" || { echo "Which file? make import FILE=catalogue.jsonl" >&2; exit 2; }
-	@$(BIN)/shop import "$(FILE)"
+	@$(ON) $(BIN)/shop import "$(FILE)"
 
 .PHONY: setup
 setup: ## Only make .venv, with all tools; PYTHON=python3
