@@ -525,7 +525,7 @@ class TestCommand:
     ) -> None:
         """Which is gone when all is done."""
         drawn = Console(force_terminal=True, file=(tmp_path / "drawn").open("w"))
-        monkeypatch.setattr(import_cmd, "Console", lambda **_: drawn)
+        monkeypatch.setattr("rich.console.Console", lambda **_: drawn)
         file = tmp_path / "a.tsv"
         file.write_text("id\tde\n1\tHose\n")
         result = self.invoke(file, "--state", tmp_path / "state")

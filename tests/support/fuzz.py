@@ -60,6 +60,8 @@ class Target:
     check: Callable[[str], None]
     fragments: Sequence[str]
     """What its texts are made of."""
+    most: int = 100_000
+    """How long a hostile text is. Routes are written by those who serve them: 2 kB are plenty."""
 
 
 def _sound(choice: Choice, offered: int) -> None:
@@ -356,7 +358,7 @@ TARGETS: dict[str, Target] = {
     "patterns": Target(
         pattern,
         ("a", "/", "{", "}", "{x}", "{y}", "{x:int}", "{x:uuid}", "{x:path}", "{z:a|b}", "{w:/[a-z]+/}", ":", "|",
-         "{v:/(/}", "{u:/(a)/}", "{x:in}", ".", "..", "%20", "%", "?", "#", "\0", "\xff", "-", "{1}", "{x:}", "{x:|}"),
+         "{v:/(/}", "{u:/(a)/}", "{x:in}", ".", "..", "%20", "%", "?", "#", "\0", "\xff", "-", "{1}", "{x:}", "{x:|}"), most=2_000,
     ),
     "queries": Target(
         query,
@@ -404,11 +406,11 @@ def made(target: Target, chance: random.Random) -> str:
     return text
 
 
-def hostile(target: Target, chance: random.Random, size: int = 100_000) -> str:
-    """The same few fragments over and over, so many characters of them."""
+def hostile(target: Target, chance: random.Random) -> str:
+    """The same few fragments over and over, as long as the target takes them."""
     again = "".join(chance.choices(target.fragments, k=chance.randint(1, 3)))
     start, end = (chance.choice(("", *target.fragments)) for _ in range(2))
-    return start + again * (size // len(again)) + end
+    return start + again * (target.most // len(again)) + end
 
 
 def shortened(check: Callable[[str], None], text: str) -> str:
