@@ -111,6 +111,10 @@ bench-engine: setup ## What a request costs in process, beside a handler written
 bench-deploy: setup ## Deploys in a row under load; DEPLOYS= ROLLBACKS=
 	@$(BIN)/python bench/deploy.py
 
+.PHONY: bench-questions
+bench-questions: setup .venv-bench/ready ## What clients may rightly ask, put to every peer; writes docs/http-questions.md
+	@$(BIN)/python bench/questions.py
+
 .PHONY: bench-memory
 bench-memory: setup ## What memory the shop takes, while it answers REQUESTS=50000; CATALOGUE= is a file
 	@REQUESTS="$(or $(REQUESTS),50000)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/memory.py

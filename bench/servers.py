@@ -23,7 +23,8 @@ from statistics import median
 from typing import NamedTuple
 
 from _bench import RESULTS, report
-from _questions import FURTHER, QUESTIONS, asked
+from _further import FURTHER
+from _questions import QUESTIONS, asked
 
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
