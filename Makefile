@@ -59,6 +59,10 @@ test-mariadb: setup ## The whole shop suite on a real MariaDB
 		status=0; $(BIN)/pytest -q -n $(WORKERS) tests/shop || status=$$?; \
 		$(PYTHON) tools/mariadb.py stop; exit $$status
 
+.PHONY: faults
+faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md
+	@$(BIN)/python tests/faults/table.py
+
 .PHONY: format
 format: setup ## Format the code
 	@echo "== format"

@@ -178,15 +178,15 @@ class World:
     # What came of it.
 
     def logged(self) -> tuple[dict[str, set[str]], int]:
-        """The event ids of each request's lines, and how many lines there are, at the receiver."""
+        """The event ids of each request's lines, and how many lines those are, at the receiver."""
         found: dict[str, set[str]] = {}
         count = 0
         if self.receiver.lines.exists():
             for line in self.receiver.lines.read_bytes().splitlines():
                 with suppress(ValueError):  # cut off by a kill
                     fields = json.loads(line)
-                    count += 1
                     if "http.request.id" in fields:
+                        count += 1
                         found.setdefault(fields["http.request.id"], set()).add(fields["event.id"])
         return found, count
 

@@ -118,6 +118,30 @@ def test_past_the_limit_lines_are_dropped_and_counted(tmp_path):
     assert any("dropped" in text for text in told)
 
 
+@pytest.mark.slow
+def test_what_is_missing_is_what_was_counted(receiver, tmp_path):
+    """Past the limit while nobody listens: of all lines put, those that do not arrive are the dropped."""
+    many = 5_000
+    ship = Shipper("127.0.0.1", receiver.port, tmp_path / "spool", most=60_000, resend=1).start()
+    for number in range(many):
+        ship.put(b'{"event.id":"%d"}\n' % number)
+        if number % 100 == 0:
+            time.sleep(0.01)
+    end = time.monotonic() + 30
+    while not ship.dropped or ship._lines:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    receiver.start()
+    while ship.spooled:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert ship.close()
+    wait_for(receiver, {"0"})
+    assert many - ship.dropped == len(ids(receiver))
+    assert 0 < ship.dropped < many
+    assert ship.taken == many
+
+
 def test_every_line_gets_an_id_of_its_own():
     """Also where several come at once."""
     lines = EventIds()(b'{"a":1}\n{"a":2}\n').splitlines()
