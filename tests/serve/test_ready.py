@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from ogrom.http import Service
+from ogrom.http import Resource, Service
 from ogrom.serve import App
 from ogrom.serve._app import health
+
+SERVICE = Service({"/": Resource(name="home")})
 
 
 async def well() -> None:
@@ -34,7 +36,7 @@ async def wrong() -> str:
 async def test_what_is_told(needed, optional, draining, status, said):
     """An optional source that is away degrades the service and takes it from nobody; each says how it is."""
     app = App(
-        service=Service({}),
+        service=SERVICE,
         checks={"disk": needed},
         optional={"users": optional, "logstash": well},
         release="abc1234",
@@ -58,7 +60,7 @@ async def test_what_is_told(needed, optional, draining, status, said):
 
 async def test_live_whatever_is_away():
     """It can answer at all."""
-    app = App(service=Service({}), checks={"disk": wrong}, optional={"users": wrong})
+    app = App(service=SERVICE, checks={"disk": wrong}, optional={"users": wrong})
     answer = await health(app, "/-/live", draining=True)
     assert answer is not None
     assert 200 == answer.status

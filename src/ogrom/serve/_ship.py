@@ -297,7 +297,8 @@ class Shipper:
     def _settle(self, connection: socket.socket) -> None:
         acknowledged = self._sent - _unacknowledged(connection)
         if acknowledged == self._spool.end or acknowledged != self._acknowledged:
-            self._acknowledged, self._moved = acknowledged, time.monotonic()
+            self._acknowledged = acknowledged
+            self._moved = time.monotonic()
         held = time.monotonic() - self._resend
         while self._marks and self._marks[0][0] <= held and self._marks[0][1] <= acknowledged:
             self._settled = self._marks.popleft()[1]
