@@ -15,6 +15,9 @@ WORKERS ?= auto
 # Of what runs in the tests' own processes: servers, deployers and supervisors run in theirs
 COVERAGE ?= 83
 
+# What runs on real servers for its sources, with SOURCES=real: docs/sources.md
+ON := $(if $(filter real,$(SOURCES)),$(BIN)/python tools/sources.py run)
+
 # Pyright is locked: it need not look for a newer one
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -26,8 +29,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 check: setup format lint types borders test-fast ## Format, lint, types, import borders, fast tests (the default)
 
 .PHONY: run
-run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081
-	@exec $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
+run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081 SOURCES=real
+	@exec $(ON) $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
 
 .PHONY: build
 build: setup-run ## Build the shop's artifact from a commit; COMMIT=HEAD
@@ -51,13 +54,6 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 	@echo "== conformance, with the cases in $(CASES)"
 	@OGROM_CASES="$(abspath $(CASES))" $(BIN)/pytest -q -s \
 		tests/http/test_liberator.py tests/http/test_routing_bidi.py
-
-.PHONY: test-mariadb
-test-mariadb: setup ## The whole shop suite on a real MariaDB
-	@echo "== tests of the shop, on MariaDB"
-	@OGROM_TEST_DB="$$($(PYTHON) tools/mariadb.py start)" && export OGROM_TEST_DB && \
-		status=0; $(BIN)/pytest -q -n $(WORKERS) tests/shop || status=$$?; \
-		$(PYTHON) tools/mariadb.py stop; exit $$status
 
 .PHONY: faults
 faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md
@@ -131,9 +127,9 @@ bench-routes: setup ## What matching costs with 10 and with 10,000 routes
 	@$(BIN)/python bench/routes.py
 
 .PHONY: import
-import: setup-run ## Take a catalogue into the shop; FILE=
+import: setup-run ## Take a catalogue into the shop; FILE= SOURCES=real
 	@test -n "$(FILE)" || { echo "Which file? make import FILE=catalogue.jsonl" >&2; exit 2; }
-	@$(BIN)/shop import "$(FILE)"
+	@$(ON) $(BIN)/shop import "$(FILE)"
 
 .PHONY: setup
 setup: ## Only make .venv, with all tools; PYTHON=python3

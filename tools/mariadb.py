@@ -27,6 +27,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import apt
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mariadb-server"
 USER, DATABASE = "ogrom", "ogrom"
@@ -52,37 +54,15 @@ class Missing(Failed):
     """There is no MariaDB on this machine."""
 
 
-def program(name: str) -> str | None:
-    """Where a program is; Debian keeps servers where an ordinary user's PATH does not look."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
 def install() -> None:
     """See that there is a server.
 
     Raises:
         Missing: there is none, and it cannot be installed.
     """
-    if program("mariadbd") and program("mariadb-install-db"):
+    if apt.program("mariadbd") and apt.program("mariadb-install-db"):
         return
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if shutil.which("apt-get") and _succeeds([*sudo, "true"]):
-        print(f"installing {PACKAGE} …", file=sys.stderr, flush=True)
-        # policy-rc.d is how Debian is told not to start what it installs; we remove only our own.
-        policy = Path("/usr/sbin/policy-rc.d")
-        ours = not policy.exists() and _succeeds(
-            [*sudo, "sh", "-c", f"printf '#!/bin/sh\\nexit 101\\n' > {policy}; chmod 755 {policy}"]
-        )
-        try:
-            apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-            command = [*apt, "install", "-y", "--no-install-recommends", PACKAGE]
-            if not _succeeds(command):
-                _succeeds([*apt, "update"])
-                _succeeds(command)
-        finally:
-            if ours:
-                _succeeds([*sudo, "rm", "-f", str(policy)])
-    if not program("mariadbd"):
+    if not apt.install(PACKAGE):
         raise Missing(f"there is no MariaDB here: sudo apt-get install {PACKAGE}")
 
 
@@ -126,13 +106,14 @@ class Server:
         self.directory.chmod(0o700)  # init.sql names the password
         data = self.directory / "data"
         password = str(self.known().get("password") or secrets.token_urlsafe(12))
-        port = int(self.known().get("port") or _free_port())
+        before = int(self.known().get("port", 0))
+        port = before if before and _is_free(before) else _free_port()
         # It refuses root unless told so; Debian's own user need not see our directory.
         owner = ["--user=root"] if os.geteuid() == 0 else []
         if not (data / "mysql").is_dir():
             _run(
                 [
-                    program("mariadb-install-db") or "",
+                    apt.program("mariadb-install-db") or "",
                     "--no-defaults",
                     f"--datadir={data}",
                     "--auth-root-authentication-method=normal",
@@ -151,7 +132,7 @@ class Server:
         # A Unix socket's path may have 107 bytes, and directories of tests are often longer.
         place = Path(tempfile.mkdtemp(prefix="ogrom-db-")) / "s"
         command = [
-            program("mariadbd") or "",
+            apt.program("mariadbd") or "",
             "--no-defaults",
             f"--datadir={data}",
             f"--socket={place}",
@@ -232,20 +213,21 @@ def _free_port() -> int:
         return port
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
         raise Failed(f"{Path(command[0]).name} failed:\n{last}")
-
-
-def _succeeds(command: list[str]) -> bool:
-    try:
-        return not subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        ).returncode
-    except OSError:
-        return False
 
 
 def main(arguments: list[str]) -> int:

@@ -1,6 +1,5 @@
 """The shop on a real MariaDB, OpenSearch, identity API and rsyslog, each of which can be broken."""
 
-import importlib.util
 import json
 import os
 import re
@@ -14,19 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import opensearch
 import pytest
+import rsyslog
+from opensearch import Node
 from support.mariadb import Missing, Server, fresh
-from support.opensearch import CannotStart, Node
 from support.server import free_port
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = ROOT / "tests" / "support" / "identity.py"
 SECRET = "demo-secret"
 RELEASE = "abc1234"
-
-_SPEC = importlib.util.spec_from_file_location("rsyslog", ROOT / "tools" / "rsyslog.py")
-rsyslog = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(rsyslog)
 
 
 class Identity:
@@ -129,7 +126,7 @@ class World:
                 self.process.kill()
                 self.process.wait()
         self.identity.kill()
-        with suppress(OSError):
+        if self.receiver.pid() is not None:
             self.signal_receiver(signal.SIGCONT)
         self.receiver.kill()
         self.node.stop()
@@ -173,7 +170,7 @@ class World:
         self.node.start(int(self.search_url.rpartition(":")[2].partition("/")[0]))
 
     def signal_receiver(self, number: signal.Signals) -> None:
-        os.kill(int(self.receiver.pid_file.read_text()), number)
+        os.kill(self.receiver.pid(), number)
 
     # What came of it.
 
@@ -213,7 +210,7 @@ def a_world(folder: Path) -> Iterator[World]:
         try:
             rsyslog.find()
             world.start()
-        except (Missing, CannotStart, rsyslog.Missing) as error:
+        except (Missing, opensearch.Missing, rsyslog.Missing) as error:
             if os.environ.get("CI") == "true":
                 raise
             pytest.skip(f"faults: {error}")

@@ -20,7 +20,7 @@ from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Response, Step
 from ogrom.http._negotiate import choose_media_type
 from ogrom.http._outcome import Accepted, Answer, Created, SeeOther, Updated
-from ogrom.http._problem import PROBLEM_JSON, Problem, complete
+from ogrom.http._problem import NOT_KEPT, PROBLEM_JSON, Problem, complete
 from ogrom.http._walk import Prepared, Walk
 
 COMPRESS_FROM: Final = 512
@@ -296,3 +296,5 @@ def _explain(walk: Walk, status: int, fields: Fields) -> None:
     elif status == 503 and resource.retry_after is not None:
         extra.setdefault("Retry-After", str(resource.retry_after))
     fields.extend(extra.items())
+    if not any(name.lower() == "cache-control" for name, _ in fields):
+        fields.append(NOT_KEPT)

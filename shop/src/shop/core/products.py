@@ -3,12 +3,13 @@
 import msgspec
 
 from ogrom.http import CSV, JSON, MSGPACK, Answer, Context, Resource, problem
+from shop.core.caching import public
 from shop.core.paging import age, links
 from shop.protocols import Product, ProductQuery, Products
 
 
-def products(source: Products, locale: str) -> Resource[None]:
-    """The catalogue: text, filters, facets, order and pages."""
+def products(source: Products, locale: str, *, fresh: int = 0) -> Resource[None]:
+    """The catalogue: text, filters, facets, order and pages; fresh for so many seconds."""
 
     async def search(ctx: Context, _: None) -> object:
         query = ctx.query(ProductQuery)
@@ -27,13 +28,13 @@ def products(source: Products, locale: str) -> Resource[None]:
         media_types=(JSON, MSGPACK, CSV),
         languages=(locale,),
         etag=lambda _: source.revision,
-        cache_control="public, no-cache",
+        cache_control=public(fresh),
         handle_ok=search,
     )
 
 
-def product(source: Products, locale: str) -> Resource[Product]:
-    """One product, found by its id."""
+def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Product]:
+    """One product, found by its id; fresh for so many seconds."""
 
     async def find(ctx: Context) -> Product | None:
         return await source.by_id(ctx["product_id"])
@@ -49,7 +50,7 @@ def product(source: Products, locale: str) -> Resource[Product]:
         exists=find,
         languages=(locale,),
         etag=lambda product: product.revision,
-        cache_control="public, no-cache",
+        cache_control=public(fresh),
         handle_ok=show,
         handle_not_found=NO_PRODUCT,
     )

@@ -17,6 +17,7 @@ from ogrom.http import (
     problem,
 )
 from shop.core.auth import CHALLENGE, bearer
+from shop.core.caching import public
 from shop.core.paging import age
 from shop.core.products import NO_PRODUCT
 from shop.protocols import Product, Products, Rating, Ratings, User, Users
@@ -48,7 +49,7 @@ def ratings(source: Ratings, products: Products) -> Resource[Product]:
     return Resource(
         name="ratings",
         exists=find,
-        cache_control="public, no-cache",
+        cache_control=public(),
         handle_ok=show,
         handle_not_found=NO_PRODUCT,
     )

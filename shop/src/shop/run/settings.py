@@ -33,6 +33,7 @@ class Settings:
         products: how many products an empty catalogue is filled with (`OGROM_PRODUCTS`).
         origins: whose pages may use the API (`OGROM_ORIGINS`, comma-separated; "*" for all).
         release: the commit that runs (`OGROM_RELEASE`).
+        fresh: for how many seconds caches may give products without asking (`OGROM_FRESH`).
         db: the MySQL or MariaDB for what people write (`OGROM_DB`, a URL); None for SQLite in `state`.
         demo: whether an empty database is filled with invented users, whose tokens anybody can read
             (`OGROM_DEMO`, 1 or 0). Unless it is said, SQLite is, and a shared database never.
@@ -51,6 +52,7 @@ class Settings:
     products: int = 2_000
     origins: tuple[str, ...] = ("*",)
     release: str = ""
+    fresh: int = 0
     db: Secret | None = None
     demo: bool | None = None
     users: str = ""
@@ -71,16 +73,14 @@ class Settings:
                 f"OGROM_LOCALES: {', '.join(unknown)} is not spoken here; choose from {', '.join(LOCALES)}."
             )
         search = searched(env.get("OGROM_SEARCH", "").strip())
-        products = env.get("OGROM_PRODUCTS", "0" if search else "2000")
-        if not products.isdecimal() or not 0 <= int(products[:9]) <= 1_000_000:
-            raise SettingsError(f"OGROM_PRODUCTS: {products!r} is not a number from 0 to 1000000.")
         users, users_token = _users(env)
         return cls(
             state=Path(env.get("OGROM_STATE") or ".state"),
             locales=locales or LOCALES,
-            products=int(products),
+            products=_number(env, "OGROM_PRODUCTS", "0" if search else "2000"),
             origins=_origins(env.get("OGROM_ORIGINS", "*")),
             release=_release(env.get("OGROM_RELEASE", "").strip()),
+            fresh=_number(env, "OGROM_FRESH", "0"),
             db=_db(env.get("OGROM_DB", "").strip()),
             demo=_demo(env.get("OGROM_DEMO", "").strip()),
             users=users,
@@ -128,6 +128,13 @@ def _release(name: str) -> str:
             " 100 of them at most."
         )
     return name
+
+
+def _number(env: Mapping[str, str], name: str, default: str) -> int:
+    text = env.get(name, default)
+    if not text.isdecimal() or not 0 <= int(text[:9]) <= 1_000_000:
+        raise SettingsError(f"{name}: {text!r} is not a number from 0 to 1000000.")
+    return int(text)
 
 
 def _db(url: str) -> Secret | None:

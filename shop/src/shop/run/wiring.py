@@ -26,6 +26,7 @@ from ogrom.sources import http, sql
 from ogrom.sources import search as engines
 from ogrom.sources.resilience import Shield
 from shop import core
+from shop.core.caching import HOUR, public
 from shop.protocols import (
     LOCALES,
     CannotTell,
@@ -203,7 +204,7 @@ def _service(
     routes: Routes = {
         "/": _home(settings.locales),
         "/v1": {
-            f"/{locale}": core.api(each, locale)
+            f"/{locale}": core.api(each, locale, fresh=settings.fresh)
             for locale, each in _sources(writing, catalogues, users).items()
         },
     }
@@ -250,7 +251,7 @@ def _home(locales: tuple[str, ...]) -> Resource[None]:
     def show(_: Context, __: None) -> object:
         return {"name": NAME, "versions": {"v1": {each: f"/v1/{each}" for each in locales}}}
 
-    return Resource(name="home", cache_control="public, max-age=3600", handle_ok=show)
+    return Resource(name="home", cache_control=public(HOUR), handle_ok=show)
 
 
 async def _fill(db: sql.Db, products: Products) -> tuple[DemoUser, ...]:
