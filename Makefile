@@ -62,6 +62,10 @@ fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
 	@EXAMPLES=$$(($(SECONDS) * 12)) $(BIN)/pytest -q tests/serve/test_connection.py
 
+.PHONY: faults
+faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md
+	@$(BIN)/python tests/faults/table.py
+
 .PHONY: format
 format: setup ## Format the code
 	@echo "== format"
