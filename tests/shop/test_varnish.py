@@ -105,7 +105,8 @@ def test_what_is_no_longer_fresh_is_confirmed_and_not_sent_again(front):
     assert {304} == set(front.asked(PRODUCT)[1:])
     renewed = until(
         lambda: (
-            ((answer := front.cache.ask("GET", PRODUCT))["date"] != first["date"] and answer) or None
+            ((answer := front.cache.ask("GET", PRODUCT))["date"] != first["date"] and answer)
+            or None
         )
     )
     assert (first.content, first["etag"]) == (renewed.content, renewed["etag"])
@@ -254,7 +255,8 @@ def test_what_is_stale_is_given_while_a_new_one_is_fetched(tmp_path):
         try:
             stale = until(
                 lambda: (
-                    (int((answer := front.cache.ask("GET", PRODUCT))["age"]) >= 6 and answer) or None
+                    (int((answer := front.cache.ask("GET", PRODUCT))["age"]) >= 6 and answer)
+                    or None
                 )
             )
         finally:
@@ -272,7 +274,8 @@ def test_what_is_stale_is_given_while_the_origin_is_away(tmp_path):
         front.server.kill()
         stale = until(
             lambda: (
-                (int((answer := front.cache.ask("GET", PRODUCT))["age"] or 0) >= 4 and answer) or None
+                (int((answer := front.cache.ask("GET", PRODUCT))["age"] or 0) >= 4 and answer)
+                or None
             )
         )
         assert (200, first.content) == (stale.status, stale.content)

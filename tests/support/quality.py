@@ -423,9 +423,13 @@ def _expected(tag: str, dated: str) -> Iterator[tuple[Fields, int]]:
 def _head(ask: Asker, wanted: Fields) -> None:
     """RFC 9110, section 9.3.2."""
     get, head = ask(**wanted), ask("HEAD", **wanted)
-    differs = _same(get, head, but=ABOUT_THE_REQUEST | ({"content-length"} if get.status >= 400 else set()))
+    differs = _same(
+        get, head, but=ABOUT_THE_REQUEST | ({"content-length"} if get.status >= 400 else set())
+    )
     if get.status != head.status or differs:
-        ask.complain(f"{head.status}, not {get.status} as GET; fields differ: {differs}", "HEAD", **wanted)
+        ask.complain(
+            f"{head.status}, not {get.status} as GET; fields differ: {differs}", "HEAD", **wanted
+        )
 
 
 def _ranges(ask: Asker, first: Answer) -> None:
@@ -445,7 +449,10 @@ def _options(ask: Asker) -> None:
         answer = ask(method)
         if (answer.status == 405) == (method in allowed):
             ask.complain(f"{answer.status}, and Allow is {sorted(allowed)}", method)
-        if answer.status == 405 and {each.strip() for each in answer["allow"].split(",")} != allowed:
+        if (
+            answer.status == 405
+            and {each.strip() for each in answer["allow"].split(",")} != allowed
+        ):
             ask.complain(f"405 allows {answer['allow']}, OPTIONS {sorted(allowed)}", method)
     ask.want(501, "BREW")
     ask.want(501, "get")
@@ -488,7 +495,10 @@ def _other_paths(ask: Asker, first: Answer) -> None:
 
 def _leads_on(ask: Asker, first: Answer) -> None:
     """What Link and Content-Location name is there."""
-    for place in [*links(first), *([first["content-location"]] if "content-location" in first else [])]:
+    for place in [
+        *links(first),
+        *([first["content-location"]] if "content-location" in first else []),
+    ]:
         there = urlsplit(urljoin(f"http://wire.test{ask.target}", place))
         if there.netloc == "wire.test":
             answer = ask(target=f"{there.path}?{there.query}" if there.query else there.path)
