@@ -19,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import brotli
 import msgspec
 import zstandard
+
 from support.wire import Answer, Wire
 
 Fields = Mapping[str, str]
