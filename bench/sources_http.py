@@ -220,11 +220,11 @@ def measured(folder: Path, real: Mapping[str, str]) -> dict[tuple[str, str, str]
     """The medians, by kind of sources, case and server."""
     found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     kinds: dict[str, tuple[dict[str, str], Path]] = {}
-    for kind, others in {"embedded": {}, "real": real}.items():
+    for kind in ("embedded", "real"):
         place = folder / kind
         place.mkdir()
         env = {
-            **others,
+            **(real if kind == "real" else {}),
             "OGROM_STATE": str(place / "state"),
             "OGROM_LOCALES": LOCALE,
             "OGROM_PRODUCTS": str(PRODUCTS),
