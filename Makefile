@@ -130,7 +130,8 @@ bench-search: setup ## How well and how fast search finds; QUERIES= QRELS= CATAL
 	@QUERIES="$(QUERIES)" QRELS="$(QRELS)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/search.py
 
 .PHONY: bench-sources
-bench-sources: setup .venv-bench/ready ## What a row costs from SQLite and MariaDB, beside SQLAlchemy; ROUNDS=
+bench-sources: setup .venv-bench/ready ## What an answer and a row cost from each source, beside FastAPI, SQLAlchemy, opensearch-py; ROUNDS= SECONDS=
+	@$(BIN)/python bench/sources_http.py
 	@$(BIN)/python bench/sources_sql.py
 
 .PHONY: bench-routes
