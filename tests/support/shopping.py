@@ -100,7 +100,7 @@ def shopping(port: int, count: int, *, connections: int = 4) -> Iterator[tuple[i
     clients = [Client(port) for _ in range(connections)]
     statuses: Counter[int] = Counter()
     try:
-        stream = requests(products(clients[0]), random.Random(1))  # noqa: S311 - no secret
+        stream = requests(products(clients[0]), random.Random(1))
         done = step = 0
         while done < count:
             client = clients[done // BATCH % connections]
