@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ogrom.http import Resource, Service
+from ogrom.http import Request, Resource, Service
 from ogrom.serve import App
 from ogrom.serve._app import health
 
@@ -41,7 +41,7 @@ async def test_what_is_told(needed, optional, draining, status, said):
         optional={"users": optional, "logstash": well},
         release="abc1234",
     )
-    answer = await health(app, "/-/ready", draining=draining)
+    answer = await health(app, Request(method="GET", path="/-/ready"), draining=draining)
     assert answer is not None
     told = json.loads(answer.content)
     assert (status, said, "abc1234") == (answer.status, told["status"], told["release"])
@@ -61,6 +61,6 @@ async def test_what_is_told(needed, optional, draining, status, said):
 async def test_live_whatever_is_away():
     """It can answer at all."""
     app = App(service=SERVICE, checks={"disk": wrong}, optional={"users": wrong})
-    answer = await health(app, "/-/live", draining=True)
+    answer = await health(app, Request(method="GET", path="/-/live"), draining=True)
     assert answer is not None
     assert 200 == answer.status
