@@ -62,6 +62,10 @@ fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
 	@EXAMPLES=$$(($(SECONDS) * 12)) $(BIN)/pytest -q tests/serve/test_connection.py
 
+.PHONY: faults
+faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md
+	@$(BIN)/python tests/faults/table.py
+
 .PHONY: format
 format: setup ## Format the code
 	@echo "== format"
@@ -130,7 +134,8 @@ bench-search: setup ## How well and how fast search finds; QUERIES= QRELS= CATAL
 	@QUERIES="$(QUERIES)" QRELS="$(QRELS)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/search.py
 
 .PHONY: bench-sources
-bench-sources: setup .venv-bench/ready ## What a row costs from SQLite and MariaDB, beside SQLAlchemy; ROUNDS=
+bench-sources: setup .venv-bench/ready ## What an answer and a row cost from each source, beside FastAPI, SQLAlchemy, opensearch-py; ROUNDS= SECONDS=
+	@$(BIN)/python bench/sources_http.py
 	@$(BIN)/python bench/sources_sql.py
 
 .PHONY: bench-routes

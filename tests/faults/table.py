@@ -67,7 +67,7 @@ async def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:] = [str(ROOT / "tests"), *sys.path[1:]]
+    sys.path[:] = [str(ROOT / "tests"), str(ROOT / "tools"), *sys.path[1:]]
     os.environ.setdefault("CI", "true")  # a table with holes is none
     with tempfile.TemporaryDirectory(prefix="ogrom-faults-") as folder:
         sys.exit(asyncio.run(main(Path(folder))))

@@ -1,6 +1,5 @@
 """The shop on a real MariaDB, OpenSearch, identity API and rsyslog, each of which can be broken."""
 
-import importlib.util
 import json
 import os
 import re
@@ -14,19 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import opensearch
 import pytest
+import rsyslog
+from opensearch import Node
 from support.mariadb import Missing, Server, fresh
-from support.opensearch import CannotStart, Node
 from support.server import free_port
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = ROOT / "tests" / "support" / "identity.py"
 SECRET = "demo-secret"
 RELEASE = "abc1234"
-
-_SPEC = importlib.util.spec_from_file_location("rsyslog", ROOT / "tools" / "rsyslog.py")
-rsyslog = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(rsyslog)
 
 
 class Identity:
@@ -129,7 +126,7 @@ class World:
                 self.process.kill()
                 self.process.wait()
         self.identity.kill()
-        with suppress(OSError):
+        if self.receiver.pid() is not None:
             self.signal_receiver(signal.SIGCONT)
         self.receiver.kill()
         self.node.stop()
@@ -173,20 +170,20 @@ class World:
         self.node.start(int(self.search_url.rpartition(":")[2].partition("/")[0]))
 
     def signal_receiver(self, number: signal.Signals) -> None:
-        os.kill(int(self.receiver.pid_file.read_text()), number)
+        os.kill(self.receiver.pid(), number)
 
     # What came of it.
 
     def logged(self) -> tuple[dict[str, set[str]], int]:
-        """The event ids of each request's lines, and how many lines there are, at the receiver."""
+        """The event ids of each request's lines, and how many lines those are, at the receiver."""
         found: dict[str, set[str]] = {}
         count = 0
         if self.receiver.lines.exists():
             for line in self.receiver.lines.read_bytes().splitlines():
                 with suppress(ValueError):  # cut off by a kill
                     fields = json.loads(line)
-                    count += 1
                     if "http.request.id" in fields:
+                        count += 1
                         found.setdefault(fields["http.request.id"], set()).add(fields["event.id"])
         return found, count
 
@@ -213,7 +210,7 @@ def a_world(folder: Path) -> Iterator[World]:
         try:
             rsyslog.find()
             world.start()
-        except (Missing, CannotStart, rsyslog.Missing) as error:
+        except (Missing, opensearch.Missing, rsyslog.Missing) as error:
             if os.environ.get("CI") == "true":
                 raise
             pytest.skip(f"faults: {error}")

@@ -48,7 +48,8 @@ def ids(receiver) -> set[str]:
     """The events that have come."""
     if not receiver.lines.exists():
         return set()
-    lines = receiver.lines.read_text().splitlines()
+    whole, _, _ = receiver.lines.read_bytes().rpartition(b"\n")  # it may be writing
+    lines = whole.splitlines()
     return {json.loads(line)["event.id"] for line in lines}
 
 
@@ -111,6 +112,30 @@ def test_past_the_limit_lines_are_dropped_and_counted(tmp_path):
     assert 0 < ship.dropped <= 30
     assert 1000 >= ship.spooled
     assert any("dropped" in text for text in told)
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_what_was_counted(receiver, tmp_path):
+    """Past the limit while nobody listens: of all lines put, those that do not arrive are the dropped."""
+    many = 5_000
+    ship = Shipper("127.0.0.1", receiver.port, tmp_path / "spool", most=60_000, resend=1).start()
+    for number in range(many):
+        ship.put(b'{"event.id":"%d"}\n' % number)
+        if number % 100 == 0:
+            time.sleep(0.01)
+    end = time.monotonic() + 30
+    while not ship.dropped or ship._lines:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    receiver.start()
+    while ship.spooled:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert ship.close()
+    wait_for(receiver, {"0"})
+    assert many - ship.dropped == len(ids(receiver))
+    assert 0 < ship.dropped < many
+    assert ship.taken == many
 
 
 def test_every_line_gets_an_id_of_its_own():
@@ -198,7 +223,7 @@ def test_a_receiver_that_is_frozen(receiver, tmp_path):
     """
     receiver.start()
     ship = Shipper("127.0.0.1", receiver.port, tmp_path / "spool", resend=2, tick=0.01).start()
-    pid = int(receiver.pid_file.read_text())
+    pid = receiver.pid()
     many = 60_000
     try:
         ship.put(b'{"event.id":"0"}\n')

@@ -11,8 +11,8 @@ known. At a clean end we wait until logstash has closed its side too: then it ha
 
 **What can be lost.** Nothing while logstash is down, restarts or is killed, up to `most` bytes in
 the spool. When this process is killed: the lines of the last tick, which are in memory. When
-logstash is killed: what it had read more than `resend` seconds before and not yet done. When the
-machine dies: what the kernel had not written, 30 s at most. What does not fit is dropped, counted,
+logstash is killed: what its machine had taken more than `resend` seconds before and it had not yet
+done; so one that hung for less than that, and was killed, has lost nothing. When the machine dies: what the kernel had not written, 30 s at most. What does not fit is dropped, counted,
 and told in a line of its own; what came first is kept, for it tells how it began.
 """
 
@@ -89,7 +89,7 @@ class Shipper:
         *,
         most: int = 256 << 20,
         memory: int = 20_000,
-        resend: float = 5.0,
+        resend: float = 30.0,
         tick: float = 0.05,
         patience: float = 5.0,
         most_wait: float = 5.0,
@@ -297,7 +297,8 @@ class Shipper:
     def _settle(self, connection: socket.socket) -> None:
         acknowledged = self._sent - _unacknowledged(connection)
         if acknowledged == self._spool.end or acknowledged != self._acknowledged:
-            self._acknowledged, self._moved = acknowledged, time.monotonic()
+            self._acknowledged = acknowledged
+            self._moved = time.monotonic()
         held = time.monotonic() - self._resend
         while self._marks and self._marks[0][0] <= held and self._marks[0][1] <= acknowledged:
             self._settled = self._marks.popleft()[1]

@@ -133,6 +133,15 @@ class Shield:
         self._protected.append(made)
         return made
 
+    @property
+    def up(self) -> bool:
+        """Whether the source can be used, as far as is known without asking it."""
+        return (
+            self._unready is None
+            and self._failures < _IN_DOUBT
+            and (self.circuit is None or self.circuit.state == "closed")
+        )
+
     async def check(self) -> str:
         """How the source is, as far as is known without asking it: for `/-/ready`.
 
@@ -205,9 +214,7 @@ class Shield:
                 self._budget.withheld,
                 name,
             )
-        up = self._unready is None and self._failures < _IN_DOUBT
-        up = up and (self.circuit is None or self.circuit.state == "closed")
-        yield _one("ogrom_source_up", "1 while it can be used.", int(up), name, gauge=True)
+        yield _one("ogrom_source_up", "1 while it can be used.", int(self.up), name, gauge=True)
         if self.circuit is not None:
             yield _one(
                 "ogrom_source_breaker_state",

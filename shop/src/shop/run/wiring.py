@@ -85,7 +85,7 @@ async def shop(
         greet: is told the invented users, with their tokens.
         shipper: takes the log to logstash, where it goes there.
     """
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.make_state()
     async with AsyncExitStack() as closers:
         searching = await _catalogues(settings, closers)
         catalogues = searching.catalogues

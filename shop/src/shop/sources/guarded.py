@@ -2,7 +2,8 @@
 
 **The catalogue**, in a search engine. A generation of it never changes, so what was asked of it is
 kept for as long as it is the live one: a minute without asking again, a day where the engine is
-away. What nobody has asked for lately is 503 then.
+away. What nobody has asked for lately is 503 then. It has an age only where it could be another by
+now: while the engine, which would tell of a new generation, is away.
 
 **What people wrote**, in a MySQL. Whoever has written reads it back, whichever instance answers: so
 nothing is taken as fresh, and no call joins another one's, which may have begun before the write.
@@ -109,7 +110,7 @@ def guarded(catalogues: Mapping[str, Products], shield: Shield) -> Mapping[str, 
     pages = shield.protect(page, cache=OF_PAGES, key=of_page)
     ones = shield.protect(product, cache=OF_PRODUCTS, key=of_product)
     return {
-        locale: _GuardedProducts(locale, products, pages, ones)
+        locale: _GuardedProducts(locale, products, pages, ones, shield)
         for locale, products in catalogues.items()
     }
 
@@ -123,11 +124,13 @@ class _GuardedProducts:
         products: Products,
         pages: Protected[[str, ProductQuery], ProductPage],
         ones: Protected[[str, str], Product | None],
+        shield: Shield,
     ) -> None:
         self._locale = locale
         self._products = products
         self._pages = pages
         self._ones = ones
+        self._shield = shield
 
     @property
     def revision(self) -> str:
@@ -136,12 +139,15 @@ class _GuardedProducts:
 
     async def search(self, query: ProductQuery) -> ProductPage:
         """The page asked for."""
-        return _with_age(await self._pages.aged(self._locale, query))
+        return self._told(await self._pages.aged(self._locale, query))
 
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
         found = await self._ones.aged(self._locale, product_id)
-        return found.value and _with_age(Aged(found.value, found.age))
+        return found.value and self._told(Aged(found.value, found.age, found.fresh))
+
+    def _told(self, found: Aged[T]) -> T:
+        return _with_age(found) if found.stale or not self._shield.up else found.value
 
 
 class GuardedRatings:
