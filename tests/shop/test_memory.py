@@ -25,8 +25,9 @@ def test_fifty_thousand_requests_leave_nothing_behind(tmp_path):
     with shop_server(tmp_path / "state") as server:
         sizes: list[int] = []
         statuses: dict[int, int] = {}
-        for _, statuses in shopping(server.port, REQUESTS):
+        for _, found in shopping(server.port, REQUESTS):
             sizes.append(resident(server.process.pid))
+            statuses = dict(found)
     assert {200, 201, 304} == set(statuses)
     assert REQUESTS == sum(statuses.values())
     assert max(sizes) - sizes[9] < MOST

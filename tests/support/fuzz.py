@@ -10,6 +10,7 @@ import random
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -147,7 +148,8 @@ def path(text: str) -> None:
 
 def pattern(text: str) -> None:
     """A pattern of a route: served, or refused with words."""
-    with suppress(RoutesError):
+    with suppress(RoutesError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of a regular expression that is odd
         Router({f"/{text}": "x"}, name_of=lambda name: name)
 
 
