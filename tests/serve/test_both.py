@@ -204,11 +204,13 @@ CODED = ("identity, then chunks", "gzip, then chunks")
 def test_nothing_is_smuggled(server, name):
     """What can be read in two ways is answered with 4xx or 5xx, and what is behind it by nobody."""
     text, statuses = WRONG[name]
-    data = text.encode("latin-1") + request("/echo/smuggled") * 2
-    found = answers(server.raw(data))
+    data = text.encode("latin-1") + request("/echo/smuggled")
+    last = request("/echo/smuggled", "Connection: close")
     if server.kind == "uvicorn" and name in CODED:
+        found = answers(server.raw(data + last, ends=False))
         assert ["x", "smuggled", "smuggled"] == [each.json["name"] for each in found]
         return
+    found = answers(server.raw(data + last))
     assert 1 == len(found), found
     if server.kind == "ours":
         assert found[0].status in statuses

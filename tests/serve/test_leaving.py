@@ -149,3 +149,26 @@ def test_more_requests_at_once_than_are_kept_are_all_answered(server):
         received = until_end(client)
         sending.join()
     assert received.count(b"HTTP/1.1 200 OK\r\n") == 20_001
+
+
+def test_content_that_is_passed_over_ends_no_patience():
+    """Once it has come whole, the connection may wait for its next request as long as any."""
+    with (
+        echo(limits={"content_seconds": 1, "head_seconds": 1}) as server,
+        server.connect() as client,
+    ):
+        refused = request("/closed/a", JSON, method="POST", content=b"x" * 100)
+        client.sendall(refused[:-50])
+        assert client.recv(4096).startswith(b"HTTP/1.1 403 ")
+        client.sendall(refused[-50:])
+        time.sleep(4)
+        client.sendall(request("/echo/a", "Connection: close"))
+        assert [200] == [each.status for each in answers(until_end(client))]
+
+
+def test_content_that_is_passed_over_has_its_time():
+    """A connection is not held by content that never comes."""
+    with echo(limits={"content_seconds": 1}) as server, server.connect() as client:
+        client.sendall(request("/closed/a", JSON, method="POST", content=b"x" * 100)[:-50])
+        assert client.recv(4096).startswith(b"HTTP/1.1 403 ")
+        assert b"" == until_end(client)

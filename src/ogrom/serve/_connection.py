@@ -280,6 +280,10 @@ class Connection(asyncio.Protocol):
             skipped = min(self._left, len(buffer))
             del buffer[:skipped]
             self._left -= skipped
+            if not self._left:
+                limits = self._server.limits
+                patience = limits.head_seconds if buffer else limits.idle_seconds
+                self.due = self._server.loop.time() + patience
         if not buffer:
             return None
         while buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
@@ -489,13 +493,17 @@ class Connection(asyncio.Protocol):
         return self._chunks.done if self._chunks is not None else not self._left
 
     def _skip(self) -> bool:
-        """Whether the next request can be found behind content that nobody asked for."""
+        """Leave out content that nobody asked for; whether the next request can be found."""
         if not self._head.length:
             return True
         if self._chunks is not None:
             return self._chunks.done
-        missing = self._left - len(self._buffer)
-        return missing <= 0 or (missing <= _HIGH and not self._head.expects)
+        missing = max(0, self._left - len(self._buffer))
+        if missing > _HIGH or (missing and self._head.expects):
+            return False
+        del self._buffer[: self._left]
+        self._left = missing
+        return True
 
 
 def _set(seconds: float, headers: dict[str, str]) -> None:
