@@ -230,6 +230,10 @@ class Engine:
             return Unavailable(told)
         return Misuse(told)
 
+    async def ping(self) -> None:
+        """See whether it answers."""
+        await self.ask(_Root, "GET", "")
+
     async def dialect(self) -> Dialect:
         """How this product says what not all of them say alike."""
         if self._dialect is None:
