@@ -12,6 +12,7 @@ PORT ?= 8080
 PAGE ?= $(shell expr $(PORT) + 1)
 CASES ?= tests/conformance
 WORKERS ?= auto
+SECONDS ?= 60
 # Of what runs in the tests' own processes: servers, deployers and supervisors run in theirs
 COVERAGE ?= 83
 
@@ -54,6 +55,12 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 	@echo "== conformance, with the cases in $(CASES)"
 	@OGROM_CASES="$(abspath $(CASES))" $(BIN)/pytest -q -s \
 		tests/http/test_liberator.py tests/http/test_routing_bidi.py
+
+.PHONY: fuzz
+fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
+	@echo "== fuzz: $(SECONDS) s, half of it whole connections"
+	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
+	@EXAMPLES=$$(($(SECONDS) * 12)) $(BIN)/pytest -q tests/serve/test_connection.py
 
 .PHONY: faults
 faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md
@@ -108,6 +115,10 @@ bench-engine: setup ## What a request costs in process, beside a handler written
 bench-deploy: setup ## Deploys in a row under load; DEPLOYS= ROLLBACKS=
 	@$(BIN)/python bench/deploy.py
 
+.PHONY: bench-memory
+bench-memory: setup ## What memory the shop takes, while it answers REQUESTS=50000; CATALOGUE= is a file
+	@REQUESTS="$(or $(REQUESTS),50000)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/memory.py
+
 .PHONY: bench
 bench: setup .venv-bench/ready ## Every benchmark: peers side by side
 	@for script in bench/[!_]*.py; do \
@@ -119,7 +130,8 @@ bench-search: setup ## How well and how fast search finds; QUERIES= QRELS= CATAL
 	@QUERIES="$(QUERIES)" QRELS="$(QRELS)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/search.py
 
 .PHONY: bench-sources
-bench-sources: setup .venv-bench/ready ## What a row costs from SQLite and MariaDB, beside SQLAlchemy; ROUNDS=
+bench-sources: setup .venv-bench/ready ## What an answer and a row cost from each source, beside FastAPI, SQLAlchemy, opensearch-py; ROUNDS= SECONDS=
+	@$(BIN)/python bench/sources_http.py
 	@$(BIN)/python bench/sources_sql.py
 
 .PHONY: bench-routes

@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 import apt
+import local
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mariadb-server"
@@ -86,16 +87,13 @@ class Server:
     def pid(self) -> int | None:
         """Its process, if that runs and is a mariadbd of this very directory."""
         pid = int(self.known().get("pid", 0))
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            return None
-        return pid if f"--datadir={self.directory / 'data'}" in command.split("\0") else None
+        return pid if f"--datadir={self.directory / 'data'}" in local.command(pid) else None
 
     def url(self) -> str:
         """Where it is, and how to log in."""
         known = self.known()
-        return f"mysql://{USER}:{known['password']}@127.0.0.1:{known['port']}/{DATABASE}"
+        login = f"{USER}:{known.get('password', '')}"
+        return f"mysql://{login}@127.0.0.1:{known.get('port', 0)}/{DATABASE}"
 
     def start(self, *, tls: bool) -> None:
         """Start it, on data that are made if there are none."""
@@ -106,8 +104,7 @@ class Server:
         self.directory.chmod(0o700)  # init.sql names the password
         data = self.directory / "data"
         password = str(self.known().get("password") or secrets.token_urlsafe(12))
-        before = int(self.known().get("port", 0))
-        port = before if before and _is_free(before) else _free_port()
+        port = local.free_port(int(self.known().get("port", 0)))
         # It refuses root unless told so; Debian's own user need not see our directory.
         owner = ["--user=root"] if os.geteuid() == 0 else []
         if not (data / "mysql").is_dir():
@@ -204,23 +201,6 @@ def _certificate(directory: Path) -> tuple[str, ...]:
             ]
         )
     return f"--ssl-cert={certificate}", f"--ssl-key={key}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _run(command: list[str]) -> None:

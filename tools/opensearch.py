@@ -10,7 +10,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import urllib.request
 from pathlib import Path
 
 import apt
+import local
 
 ROOT = Path(__file__).resolve().parent.parent
 POM = Path(__file__).with_name("opensearch-pom.xml")
@@ -101,12 +101,7 @@ class Node:
         return told["pid"], told["url"]
 
     def _runs(self, pid: int) -> bool:
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return False
-        # A number may be another's by now; one that nobody has waited for yet has no command.
-        return str(self.folder).encode() in command
+        return str(self.folder) in local.command(pid)  # a number may be another's by now
 
     def start(self, port: int | None = None) -> str:
         """Its URL once it answers: at this port, the one that it had, or a free one.
@@ -117,7 +112,7 @@ class Node:
         if running := self.state:
             return running[1]
         before = int(self._told()[1].rpartition(":")[2] or 0)
-        port = port or (before if before and _is_free(before) else _free_port())
+        port = port or (before if before and local.is_free(before) else _free_port())
         library = jars()
         if not shutil.which("java"):
             _programs()
@@ -169,19 +164,9 @@ class Node:
 
 def _free_port() -> int:
     for port in random.sample(PORTS, len(PORTS)):
-        if _is_free(port):
+        if local.is_free(port):
             return port
     raise CannotStart(f"No port from {PORTS[0]} to {PORTS[-1]} is free.")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _ready(url: str) -> bool:
@@ -200,7 +185,8 @@ def main() -> None:
             try:
                 print(node.start())
             except CannotStart as error:
-                sys.exit(f"OpenSearch: {error}")
+                print(f"OpenSearch: {error}", file=sys.stderr)
+                sys.exit(3 if isinstance(error, Missing) else 1)
         case ["stop"]:
             node.stop()
         case ["status"]:

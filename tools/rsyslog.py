@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import apt
+import local
 
 DEFAULT = Path(__file__).resolve().parent.parent / ".cache" / "rsyslog"
 PATIENCE = 20.0  # seconds for it to start or to stop
@@ -73,7 +74,7 @@ class Rsyslog:
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder
         self.config = folder / "rsyslog.conf"
-        self.port = port or self._before() or _free_port()
+        self.port = port or self._before() or local.free_port()
         self.lines = folder / "lines.jsonl"
         self.bad = folder / "bad.txt"
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,8 +94,7 @@ class Rsyslog:
         """Its process, if that runs and is of this very folder."""
         with suppress(OSError, ValueError):
             pid = int((self.folder / "rsyslog.pid").read_text())
-            if str(self.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
+            return pid if str(self.config) in local.command(pid) else None
         return None
 
     def start(self, *, wait: float = PATIENCE) -> "Rsyslog":
@@ -108,6 +108,7 @@ class Rsyslog:
             return self
         program = find()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = local.free_port(self.port)
         self.config.write_text(CONFIG.format(folder=self.folder, port=self.port))
         errors = self.folder / "rsyslog.err"
         with errors.open("ab") as out:
@@ -147,13 +148,6 @@ class Rsyslog:
             self._process.wait(timeout=PATIENCE)
             self._process = None
         (self.folder / "rsyslog.pid").unlink(missing_ok=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def main(arguments: list[str]) -> int:

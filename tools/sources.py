@@ -30,6 +30,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import local
 import mariadb
 import opensearch
 import rsyslog
@@ -61,20 +62,20 @@ class Identity:
         return 0, 0
 
     @property
-    def port(self) -> int | None:
-        """Where it listens, if it runs."""
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._told()[1]}"
+
+    def pid(self) -> int | None:
+        """Its process, if that runs."""
         pid, port = self._told()
-        with suppress(OSError):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-            return port if words[1:-1] == _identity(port)[1:] else None
-        return None
+        return pid if local.command(pid)[1:] == _identity(port)[1:] else None
 
     def start(self) -> None:
         """Start it, unless it runs; raises mariadb.Failed where it does not."""
-        if self.port is not None:
+        if self.pid() is not None:
             return
-        port = self._told()[1] or _free_port()
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        port = local.free_port(self._told()[1])
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 _identity(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -90,10 +91,11 @@ class Identity:
 
     def stop(self) -> None:
         """End it, if it runs."""
-        if self.port is not None:
-            os.kill(self._told()[0], signal.SIGTERM)
+        pid = self.pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
             end = time.monotonic() + PATIENCE
-            while self.port is not None and time.monotonic() < end:
+            while self.pid() is not None and time.monotonic() < end:
                 time.sleep(0.02)
         if self._child is not None:
             self._child.wait()
@@ -101,13 +103,6 @@ class Identity:
 
 def _identity(port: int) -> list[str]:
     return [sys.executable, "-m", "shop.run", "identity", "--port", str(port)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Source(NamedTuple):
@@ -128,29 +123,48 @@ def sources(folder: Path) -> dict[str, Source]:
     node = opensearch.Node(folder / "opensearch")
     identity = Identity(folder)
     receiver = rsyslog.Rsyslog(folder / "rsyslog")
+
+    def searched() -> Mapping[str, str] | None:
+        products = os.environ.get("OGROM_PRODUCTS", PRODUCTS)
+        if (running := node.state) is None:
+            return None
+        return {"OGROM_SEARCH": f"{running[1]}/shop", "OGROM_PRODUCTS": products}
+
+    def told(pid: int | None, **variables: str) -> Mapping[str, str] | None:
+        return None if pid is None else variables
+
     return {
         "mariadb": Source(
-            "MariaDB", mariadb.install, lambda: database.start(tls=False), database.stop,
-            lambda: {"OGROM_DB": database.url(), "OGROM_DEMO": "1"} if database.pid() else None,
+            "MariaDB",
+            mariadb.install,
+            lambda: database.start(tls=False),
+            database.stop,
+            lambda: told(database.pid(), OGROM_DB=database.url(), OGROM_DEMO="1"),
         ),
-        "opensearch": Source(
-            "OpenSearch", opensearch.jars, node.start, node.stop,
-            lambda: {
-                "OGROM_SEARCH": f"{node.state[1]}/shop",
-                "OGROM_PRODUCTS": os.environ.get("OGROM_PRODUCTS", PRODUCTS),
-            }
-            if node.state else None,
-        ),
+        "opensearch": Source("OpenSearch", opensearch.jars, node.start, node.stop, searched),
         "identity": Source(
-            "identity API", lambda: None, identity.start, identity.stop,
-            lambda: {"OGROM_USERS": f"http://127.0.0.1:{identity.port}", "OGROM_USERS_TOKEN": SECRET}
-            if identity.port else None,
+            "identity API",
+            lambda: None,
+            identity.start,
+            identity.stop,
+            lambda: told(identity.pid(), OGROM_USERS=identity.url, OGROM_USERS_TOKEN=SECRET),
         ),
         "rsyslog": Source(
-            "rsyslog", rsyslog.find, receiver.start, receiver.stop,
-            lambda: {"OGROM_LOGSTASH": receiver.url} if receiver.pid() else None,
+            "rsyslog",
+            rsyslog.find,
+            receiver.start,
+            receiver.stop,
+            lambda: told(receiver.pid(), OGROM_LOGSTASH=receiver.url),
         ),
-    }  # fmt: skip
+    }
+
+
+def _start(source: Source) -> None:
+    source.start()
+
+
+def _stop(source: Source) -> None:
+    source.stop()
 
 
 def start(folder: Path, names: Iterable[str] = ()) -> dict[str, Source]:
@@ -167,7 +181,7 @@ def start(folder: Path, names: Iterable[str] = ()) -> dict[str, Source]:
         for source in chosen:
             source.find()
         with ThreadPoolExecutor(len(chosen)) as at_once:
-            list(at_once.map(lambda source: source.start(), chosen))
+            list(at_once.map(_start, chosen))
     return every
 
 
@@ -175,7 +189,7 @@ def stop(folder: Path) -> None:
     """End those that run."""
     every = sources(folder).values()
     with ThreadPoolExecutor(len(every)) as at_once:
-        list(at_once.map(lambda source: source.stop(), every))
+        list(at_once.map(_stop, every))
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -266,6 +280,8 @@ def main(arguments: list[str]) -> int:
                     place = _shown(next(iter(told.values()))) if told else "does not run"
                     print(f"{source.title + ':':14}{place}")
                 return 0
+            case _:  # env
+                pass
     except FAILED as error:
         print(f"sources: {error}", file=sys.stderr)
         return MISSING if isinstance(error, MISSES) else 1

@@ -3,13 +3,18 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from support.server import Server, shop_server
+from support.waited import WaitedProducts
 
 from ogrom.http import Service
+from ogrom.sources.search import address
 from shop.run import Settings, shop
+from shop.sources.importing import store
+from shop.sources.products import TantivyProducts
 
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("real", marks=pytest.mark.slow)])
@@ -28,6 +33,19 @@ def place(source_set: str, request: pytest.FixtureRequest) -> Callable[[Path], d
             others = request.getfixturevalue("real").fresh() if source_set == "real" else {}
             made[state] = {"OGROM_STATE": str(state), **others}
         return made[state]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def stores(source_set: str, place: Callable[[Path], dict[str, str]]) -> Callable[[Path, str], Any]:
+    """The products of a locale, as a shop with that state folder has them; to be closed."""
+
+    def of(state: Path, locale: str) -> TantivyProducts | WaitedProducts:
+        if source_set == "embedded":
+            return TantivyProducts.open(store(state, locale), locale)
+        where = address(place(state)["OGROM_SEARCH"])
+        return WaitedProducts(where, locale, state / "imports" / locale)
 
     return of
 

@@ -19,7 +19,8 @@ def test_without_variables_the_defaults_hold():
 def test_variables_are_read():
     """Lists are comma-separated."""
     env = {"OGROM_LOCALES": "fr-FR, de-DE", "OGROM_PRODUCTS": "7", "OGROM_ORIGINS": ""}
-    settings = Settings.from_env(env)
+    settings = Settings.from_env({**env, "OGROM_FRESH": "60"})
+    assert (60, 0) == (settings.fresh, Settings.from_env(env).fresh)
     assert (("fr-FR", "de-DE"), 7, ()) == (settings.locales, settings.products, settings.origins)
 
 
@@ -30,6 +31,7 @@ def test_variables_are_read():
         ("OGROM_PRODUCTS", "many"),
         ("OGROM_PRODUCTS", "9" * 400),
         ("OGROM_PRODUCTS", "-1"),
+        ("OGROM_FRESH", "1m"),
     ],
 )
 def test_what_cannot_be_is_named(name, value):

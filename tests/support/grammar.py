@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from hypothesis import strategies as st
+
 from support.wrong import WRONG
 
 TOKEN = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -103,8 +104,8 @@ def valid(draw: st.DrawFn, number: int) -> Sent:
         target = f"{draw(mixed_case('http'))}://other.example{target}"
     identity = f"r{number}"
     lines = [draw(field_line("Host", host)), draw(field_line("X-Request-Id", identity))]
-    for _ in range(draw(st.integers(0, 2))):
-        lines.append(f"{draw(NAME)}:{draw(OWS)}{draw(VALUE)}{draw(OWS)}")
+    others = draw(st.lists(st.tuples(NAME, OWS, VALUE, OWS), max_size=2))
+    lines += [f"{one}:{before}{value}{after}" for one, before, value, after in others]
     content, body = b"", b""
     if kind in {"write", "closed"} or (kind == "none" and method == "POST"):
         lines.append(draw(field_line("Content-Type", "application/octet-stream")))

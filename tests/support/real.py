@@ -9,6 +9,7 @@ from secrets import token_hex
 import pytest
 import sources
 from rsyslog import Rsyslog
+
 from support.mariadb import fresh
 
 

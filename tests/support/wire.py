@@ -98,7 +98,11 @@ class Served:
         family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
         client = socket.socket(family, socket.SOCK_STREAM)
         client.settimeout(wait)
-        client.connect(self.address)
+        try:
+            client.connect(self.address)
+        except BaseException:
+            client.close()
+            raise
         if family == socket.AF_INET:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client
@@ -116,12 +120,13 @@ class Served:
             TimeoutError: the server neither says anything nor ends the connection.
         """
         with self.connect(wait) as client:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            with contextlib.suppress(ConnectionError):  # it may have ended it by now
                 for number, part in enumerate(parts):
                     if pause and number:
                         time.sleep(pause)
                     client.sendall(part)
-                if ends:
+            if ends:
+                with contextlib.suppress(OSError):
                     client.shutdown(socket.SHUT_WR)
             return until_end(client)
 

@@ -63,7 +63,7 @@ WRONG: dict[str, tuple[str, tuple[int, ...]]] = {
     "chunks, behind a bare CR": (f"{POST}X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", (400,)),
     "chunks with NUL": (f"{POST}Transfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n", (400,)),
     "chunks with VT": (f"{POST}Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", (400,)),
-    "chunks in quotes": (f"{POST}Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", (400, 501)),
+    "chunks in quotes": (f'{POST}Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n', (400, 501)),
     "chunks, and a parameter": (f"{POST}Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n", (400, 501)),
     "chunks twice": (f"{POST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", (400,)),
     "chunks in two fields": (f"{POST}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", (400,)),

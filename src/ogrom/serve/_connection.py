@@ -339,7 +339,7 @@ class Connection(asyncio.Protocol):
 
     async def _internal(self, request: Request) -> Response:
         server = self._server
-        found = await health(server.app, request.path, draining=server.draining)
+        found = await health(server.app, request, draining=server.draining)
         return found or await server.app.service.respond(request)
 
     def _done(self, eager: Eager) -> None:
