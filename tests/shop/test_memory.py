@@ -25,7 +25,8 @@ def test_fifty_thousand_requests_leave_nothing_behind(tmp_path):
     with shop_server(tmp_path / "state") as server:
         sizes: list[int] = []
         statuses: dict[int, int] = {}
-        for _, statuses in shopping(server.port, REQUESTS):
+        for _, so_far in shopping(server.port, REQUESTS):
+            statuses = so_far
             sizes.append(resident(server.process.pid))
     assert {200, 201, 304} == set(statuses)
     assert REQUESTS == sum(statuses.values())
