@@ -1,12 +1,12 @@
 """What was measured, for docs/benchmarks.md: a table between two marks, and on which machine."""
 
-import datetime
 import json
 import os
 import platform
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -22,7 +22,7 @@ def machine() -> str:
     """Where and when it was measured."""
     found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     cpu = " ".join(found[1].split()) if found else platform.machine()
-    today = datetime.datetime.now(datetime.UTC).date()
+    today = datetime.now(UTC).date()
     return f"{today}, {os.cpu_count()} × {cpu}, Linux {platform.release()}, CPython {platform.python_version()}"
 
 

@@ -72,9 +72,9 @@ class Varnish:
         config = CONFIG.read_text(encoding="utf-8")
         config = config.replace('"127.0.0.1"', f'"{host}"').replace('"8080"', f'"{port}"')
         (folder / "varnish.vcl").write_text(config, encoding="utf-8")
-        parameters = ("http_gzip_support=off", "thread_pools=1", "thread_pool_min=20")
+        parameters = ["http_gzip_support=off", "thread_pools=1", "thread_pool_min=20"]
         beside = program.parent.glob("usr/lib/*/varnish/vmods")  # where it was unpacked
-        parameters += tuple(f"vmod_path={each}" for each in beside)
+        parameters += [f"vmod_path={each}" for each in beside]
         command = [str(program), "-F", "-j", "none", "-n", str(folder / "work"), "-s", "malloc,64m"]
         command += ["-a", f"{self.host}:{self.port}", "-f", str(folder / "varnish.vcl")]
         command += [part for each in parameters for part in ("-p", each)]

@@ -184,18 +184,24 @@ async def product(product_id: str, response: Response) -> Product:
 
 
 @app.get(HERE + "/products", response_model_exclude_none=True)
-async def products(q: str) -> Page:
+async def products(q: str, price_max: int) -> Page:
     """Twenty of those found, the number of all, and how they divide."""
-    bodies, total, facets = await (by_engine(q) if client is not None else by_sqlite(q))
+    find = by_engine if client is not None else by_sqlite
+    bodies, total, facets = await find(q, price_max)
     items = [Product.model_validate_json(each) for each in bodies]
     for item in items:
         item.url = f"{HERE}/products/{item.id}"
     return Page(items=items, total=total, facets=facets)
 
 
-async def by_engine(q):
+async def by_engine(q, price_max):
     """The very search that the shop sends."""
-    found = await client.search(index=SETTINGS["index"], body=SETTINGS["bodies"][q])
+    body = SETTINGS["bodies"][q]
+    asked = {
+        **body["query"]["bool"],
+        "filter": [{"range": {SETTINGS["price"]: {"lte": price_max}}}],
+    }
+    found = await client.search(index=SETTINGS["index"], body={**body, "query": {"bool": asked}})
     facets = {
         name: [Value(value=each["key"], count=each["doc_count"]) for each in told["buckets"]]
         for name, told in found["aggregations"].items()
@@ -204,24 +210,26 @@ async def by_engine(q):
     return bodies, found["hits"]["total"]["value"], facets
 
 
-PAGE = text("SELECT body FROM words WHERE words MATCH :q ORDER BY bm25(words), id LIMIT 20")
-COUNT = text("SELECT count(*) FROM words WHERE words MATCH :q")
+PAGE = text(
+    "SELECT body FROM words WHERE words MATCH :q AND price <= :price ORDER BY bm25(words), id LIMIT 20"
+)
+COUNT = text("SELECT count(*) FROM words WHERE words MATCH :q AND price <= :price")
 DIVIDE = {
     name: text(
-        f"SELECT {name}, count(*) FROM words WHERE words MATCH :q GROUP BY {name} ORDER BY 2 DESC"
+        f"SELECT {name}, count(*) FROM words WHERE words MATCH :q AND price <= :price GROUP BY {name} ORDER BY 2 DESC"
     )
     for name in FACETS
     if name != "size"
 }
 SIZES = text(
     "SELECT sizes.value, count(*) FROM words JOIN sizes ON sizes.id = words.id"
-    " WHERE words MATCH :q GROUP BY sizes.value ORDER BY 2 DESC"
+    " WHERE words MATCH :q AND price <= :price GROUP BY sizes.value ORDER BY 2 DESC"
 )
 
 
-async def by_sqlite(q):
+async def by_sqlite(q, price_max):
     """The same by SQLite's full text: the page, the total, and five counts."""
-    asked = {"q": SETTINGS["matches"][q]}
+    asked = {"q": SETTINGS["matches"][q], "price": price_max}
     async with words.connect() as connection:
         bodies = (await connection.execute(PAGE, asked)).scalars().all()
         total = (await connection.execute(COUNT, asked)).scalar_one()

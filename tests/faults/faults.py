@@ -72,7 +72,7 @@ class Outcome:
         return (NEEDS[kind] & self.fault.dead) - KEPT.get(kind, frozenset())
 
     @property
-    def stale(self) -> int:
+    def kept(self) -> int:
         """How many answers were kept ones, while something was away."""
         return sum(each.age is not None and not each.failed for each in self.answers)
 

@@ -11,7 +11,7 @@ PAGE = ROOT / "docs" / "faults.md"
 BEGIN, END = "<!-- table: make faults -->", "<!-- end -->"
 
 HEAD = (
-    "fault", "s", "requests", "failed, that need it", "failed, of the others", "stale",
+    "fault", "s", "requests", "failed, that need it", "failed, of the others", "kept",
     "slowest", "recovery", "writes acked / lost", "log lines / lost / twice", "memory",
 )  # fmt: skip
 
@@ -26,7 +26,7 @@ def row(outcome) -> tuple[str, ...]:
         f"{len(outcome.answers)}",
         f"{len(outcome.failed(needing=True))}",
         f"{len(outcome.failed(needing=False))}",
-        f"{outcome.stale}",
+        f"{outcome.kept}",
         f"{outcome.slowest:.2f} s",
         f"{outcome.recovery:.1f} s",
         f"{acked} / {outcome.lost_writes}",

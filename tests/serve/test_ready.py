@@ -11,6 +11,10 @@ from ogrom.serve._app import health
 SERVICE = Service({"/": Resource(name="home")})
 
 
+def asked(path: str) -> Request:
+    return Request(method="GET", path=path, query="", headers={}, id="test")
+
+
 async def well() -> None:
     """Nothing to say."""
 
@@ -41,7 +45,7 @@ async def test_what_is_told(needed, optional, draining, status, said):
         optional={"users": optional, "logstash": well},
         release="abc1234",
     )
-    answer = await health(app, Request(method="GET", path="/-/ready"), draining=draining)
+    answer = await health(app, asked("/-/ready"), draining=draining)
     assert answer is not None
     told = json.loads(answer.content)
     assert (status, said, "abc1234") == (answer.status, told["status"], told["release"])
@@ -61,6 +65,6 @@ async def test_what_is_told(needed, optional, draining, status, said):
 async def test_live_whatever_is_away():
     """It can answer at all."""
     app = App(service=SERVICE, checks={"disk": wrong}, optional={"users": wrong})
-    answer = await health(app, Request(method="GET", path="/-/live"), draining=True)
+    answer = await health(app, asked("/-/live"), draining=True)
     assert answer is not None
     assert 200 == answer.status

@@ -141,7 +141,9 @@ def test_every_way_to_write(wire, made, case, locale):
         wire.ask(method, target, json.dumps(good).encode(), Authorization=ANNA, Content_Type=JSON)
     wrong = []
 
-    def ask(status, content=json.dumps(good).encode(), method=method, target=target, **fields):
+    whole = json.dumps(good).encode()
+
+    def ask(status, content=whole, method=method, target=target, **fields):
         sent = {"Authorization": ANNA, "Content_Type": JSON, **fields}
         sent = {name: held for name, held in sent.items() if held}
         answer = wire.ask(method, target, content, **sent)

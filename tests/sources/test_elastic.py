@@ -184,7 +184,7 @@ async def test_frozen_and_stopped_and_back(
 ) -> None:
     """No question outlives its deadline; when the engine is back, so are the answers."""
     monkeypatch.setattr(_elastic, "LOOK_AGAIN", 3_600)
-    async with connect(f"{own_node.start()}/t{token_hex(4)}") as engine:
+    async with connect(f"{own_node.start()}/t{token_hex(4)}", patience=60) as engine:
         index = ElasticIndex(engine, "de", SCHEMA)
         await publish(index, tmp_path, map(doc, range(50)))
         pid, _ = own_node.state
@@ -195,7 +195,7 @@ async def test_frozen_and_stopped_and_back(
             answers = await asyncio.gather(
                 *(index.search(Search(text="Kleid")) for _ in range(300)), return_exceptions=True
             )
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 30
             assert {TimedOut} == {type(one) for one in answers}
         finally:
             deadline.set(seconds=None)
