@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -220,6 +221,8 @@ def used(folder: Path) -> Generator[None]:
 
 def run(folder: Path, command: list[str]) -> int:
     """Run a command with them, and what it needs to know of them; its exit status."""
+    # Told to end while they start, it ends them too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with used(folder):
         begun = time.monotonic()
         found: dict[str, str] = {}
@@ -261,6 +264,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="NAME… or COMMAND…")
     asked = parser.parse_args(arguments)
     folder = asked.dir.resolve()
+    if asked.what == "run" and not shutil.which(asked.rest[0] if asked.rest else ""):
+        parser.error(f"run what? {asked.rest[0] if asked.rest else 'Name a command'} is no command")
+    if asked.what == "start" and (unknown := {*asked.rest} - {*sources(folder)}):
+        parser.error(f"{', '.join(unknown)}: there are {', '.join(sources(folder))}")
     try:
         match asked.what:
             case "run":
