@@ -20,7 +20,7 @@ from engine import service
 from ogrom.serve import App, JsonLog, Limits
 from ogrom.serve._connection import Connection
 from ogrom.serve._head import parse
-from ogrom.serve._server import Server
+from ogrom.serve._shared import Shared
 
 ROUNDS = 21
 CALLS = 2_000
@@ -83,7 +83,7 @@ def ways(loop: asyncio.AbstractEventLoop, sent: bytes) -> dict[str, Callable[[],
     """What is done with the bytes of one request."""
 
     def connection(log: JsonLog | None) -> Callable[[], object]:
-        made = Connection(Server(App(service=service()), Limits(), log, loop))
+        made = Connection(Shared(App(service=service()), Limits(), log, loop))
         made.connection_made(Nowhere())  # type: ignore[arg-type]
         return lambda: made.data_received(sent)
 

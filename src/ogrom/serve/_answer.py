@@ -1,9 +1,9 @@
 """An answer as HTTP/1.1 writes it (RFC 9112): a response's own head, and what the server adds."""
 
 import secrets
-import time
 from email.utils import formatdate
 from http import HTTPStatus
+from time import time
 from typing import Final
 
 from ogrom.http import Response
@@ -47,12 +47,17 @@ class Writer:
         Raises:
             ValueError: a field of the response cannot be sent.
         """
-        second = int(time.time())
+        line = _LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
+        return b"".join(
+            (line, response.head, self.tail(), request_id.encode(), b"\r\n", connection, b"\r\n",
+             response.content)
+        )  # fmt: skip
+
+    def tail(self) -> bytes:
+        """What every head ends with, up to the request's id."""
+        second = int(time())
         if second != self._second:
             self._second = second
             date = formatdate(second, usegmt=True)
             self._tail = f"Date: {date}\r\n{self._release}X-Request-Id: ".encode("latin-1")
-        line = _LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
-        return b"%b%b%b%b\r\n%b\r\n%b" % (
-            line, response.head, self._tail, request_id.encode(), connection, response.content,
-        )  # fmt: skip
+        return self._tail

@@ -7,9 +7,13 @@ colon, a NUL is refused.
 """
 
 import re
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
+
+from ogrom.serve._refusal import REQUEST_ID
+
+T = TypeVar("T")
 
 END: Final = b"\r\n\r\n"
 
@@ -29,16 +33,21 @@ class BadHead(Exception):
 
 
 class Head(Struct, frozen=True, gc=False):
-    """What a head says. `length` is -1 where the content comes in chunks."""
+    """What a head says."""
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
     length: int
+    """Of the content, in bytes; -1 where it comes in chunks."""
     keep_alive: bool
     expects: bool
     """Whether the client waits for "100 Continue" before it sends the content."""
+    id: str
+    """The client's own id for its request; "" where it names none that can be taken."""
+    minor: int
+    """1 for HTTP/1.1, 0 for HTTP/1.0."""
 
 
 def parse(head: bytes, *, max_target: int) -> Head:
@@ -52,13 +61,52 @@ def parse(head: bytes, *, max_target: int) -> Head:
     Raises:
         BadHead: it is refused.
     """
-    lines = head.decode("latin-1").split("\r\n")
-    if head.translate(None, _PLAIN) != b"\r\n" * (len(lines) - 1):  # all that is not plain
+    line, _, block = head.partition(b"\r\n")
+    said = _LINES.get(line)
+    if said is None or len(line) > max_target:
+        said = _remembered(_LINES, line, _request_line(line.decode("latin-1"), max_target))
+    method, target, minor, path, query = said
+    if minor:
+        known = _BLOCKS.get(block) or _remembered(_BLOCKS, block, _fields(block, minor))
+    else:
+        known = _fields(block, minor)
+    headers, length, keep_alive, expects, given = known
+    headers = headers.copy()  # whatever is done to them
+    if not path:
+        path, _, query = _origin_form(method, target, headers).partition("?")
+    return Head(method, path, query, headers, length, keep_alive, expects, given, minor)
+
+
+Fields = tuple[dict[str, str], int, bool, bool, str]
+"""The headers, and what of a `Head` follows from them alone."""
+
+# What was found right before need not be looked at again: clients ask for the same things, and send the
+# same fields with each request. All of these grow up to a limit, and then begin anew.
+_LINES: Final[dict[bytes, tuple[str, str, int, str, str]]] = {}
+_BLOCKS: Final[dict[bytes, Fields]] = {}
+_NAMES: Final[dict[str, str]] = {}
+_HOSTS: Final[set[str]] = set()
+_REMEMBERED: Final = 1_000
+"""How many of each; of what is longer than `_LONGEST`, none: a megabyte at most."""
+_LONGEST: Final = 1_000
+
+
+def _remembered(known: dict[bytes, T], key: bytes, value: T) -> T:
+    if len(key) <= _LONGEST:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[key] = value
+    return value
+
+
+def _fields(block: bytes, minor: int) -> Fields:
+    """What the lines after the request line say."""
+    lines = block.decode("latin-1").split("\r\n") if block else []
+    if len(block.translate(None, _PLAIN)) != 2 * max(0, len(lines) - 1):  # of CR and LF, if plain
         raise BadHead(400, "A bare CR or LF, or a control character (RFC 9112, section 2.2).")
-    method, target, version = _request_line(lines[0], max_target)
     headers: dict[str, str] = {}
     hosts = 0
-    for line in lines[1:]:
+    for line in lines:
         raw, colon, value = line.partition(":")
         name = _NAMES.get(raw) or _name(raw, colon)
         value = value.strip(" \t")
@@ -68,20 +116,22 @@ def parse(head: bytes, *, max_target: int) -> Head:
             value = f"{headers[name]}{joint}{value}"
         headers[name] = value
     host = headers.get("host")
-    if hosts or (host is None and version == 1):
+    if hosts or (host is None and minor):
         raise BadHead(400, "There must be one Host (RFC 9112, section 3.2).")
     if host is not None and host not in _HOSTS:
         _check_host(host)
-    if not target.startswith("/"):
-        target = _origin_form(method, target, headers)
-    path, _, query = target.partition("?")
     length = 0
     if "transfer-encoding" in headers or "content-length" in headers:
-        length = _length(headers, version)
+        length = _length(headers, minor)
     connection = headers.get("connection")
-    keep_alive = version == 1 if connection is None else _keep_alive(connection, version)
-    expects = "expect" in headers and version == 1 and _expects(headers["expect"])
-    return Head(method, path, query, headers, length, keep_alive, expects)
+    given = headers.get("x-request-id", "")
+    return (
+        headers,
+        length,
+        bool(minor) if connection is None else _keep_alive(connection, minor),
+        "expect" in headers and minor == 1 and _expects(headers["expect"]),
+        given if REQUEST_ID.fullmatch(given) else "",
+    )
 
 
 _PLAIN: Final = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t"})
@@ -91,11 +141,6 @@ _HOST: Final = re.compile(
     r"|\[[0-9A-Fa-fv:.\-_~!$&'()*+,;=]+\](?::[0-9]*)?"
 )
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-# What was found right before need not be looked at again. Both grow up to a limit.
-_NAMES: Final[dict[str, str]] = {}
-_HOSTS: Final[set[str]] = set()
-_REMEMBERED: Final = 1_000
 
 
 def _check_host(host: str) -> None:
@@ -114,8 +159,8 @@ def _name(raw: str, colon: str) -> str:
     return name
 
 
-def _request_line(line: str, max_target: int) -> tuple[str, str, int]:
-    """Method, target, and 1 for HTTP/1.1 or 0 for HTTP/1.0."""
+def _request_line(line: str, max_target: int) -> tuple[str, str, int, str, str]:
+    """Method, target, and 1 for HTTP/1.1 or 0 for HTTP/1.0; path and query of a target that is both."""
     try:
         method, target, protocol = line.split(" ")
     except ValueError:
@@ -128,15 +173,21 @@ def _request_line(line: str, max_target: int) -> tuple[str, str, int]:
         raise BadHead(400, "The method is no token (RFC 9110, section 9.1).")
     if not (target and target.isascii() and target.isprintable()) or "#" in target:
         raise BadHead(400, "The target holds what no URI has: percent-encode it.")
+    minor = _minor(protocol)
+    path, _, query = target.partition("?") if target[0] == "/" else ("", "", "")
+    return method, target, minor, path, query
+
+
+def _minor(protocol: str) -> int:
     if protocol == "HTTP/1.1":
-        return method, target, 1
+        return 1
     if protocol == "HTTP/1.0":
-        return method, target, 0
+        return 0
     if _VERSION.fullmatch(protocol) is None:
         raise BadHead(400, "The request line names no version of HTTP.")
     if not protocol.startswith("HTTP/1."):
         raise BadHead(505, "HTTP/1.1 is spoken here.")
-    return method, target, 1
+    return 1
 
 
 _VERSION: Final = re.compile(r"HTTP/[0-9]\.[0-9]")
@@ -167,7 +218,7 @@ _ABSOLUTE: Final = re.compile(
 )
 
 
-def _length(headers: dict[str, str], version: int) -> int:
+def _length(headers: dict[str, str], minor: int) -> int:
     """How long the content is; -1 for chunks (RFC 9112, section 6.3)."""
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is None:
@@ -177,7 +228,7 @@ def _length(headers: dict[str, str], version: int) -> int:
         return int(length)
     if length is not None:
         raise BadHead(400, "Content-Length with Transfer-Encoding (RFC 9112, section 6.3).")
-    if version == 0:
+    if minor == 0:
         raise BadHead(400, "HTTP/1.0 knows no Transfer-Encoding (RFC 9112, section 6.1).")
     codings = [each.strip(" \t").lower() for each in coding.split(",")]
     if codings[-1] != "chunked" or codings.count("chunked") > 1:
@@ -187,9 +238,9 @@ def _length(headers: dict[str, str], version: int) -> int:
     return -1
 
 
-def _keep_alive(connection: str, version: int) -> bool:
+def _keep_alive(connection: str, minor: int) -> bool:
     options = {each.strip(" \t").lower() for each in connection.split(",")}
-    return "close" not in options and (version == 1 or "keep-alive" in options)
+    return "close" not in options and (minor == 1 or "keep-alive" in options)
 
 
 def _expects(expectation: str) -> bool:

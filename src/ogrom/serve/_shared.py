@@ -1,0 +1,101 @@
+"""What all connections of a server share: what is served, its limits, and the count of what was answered."""
+
+import asyncio
+from collections.abc import Iterable
+from contextvars import Context, copy_context
+from typing import Final, Protocol
+
+from msgspec import structs
+
+from ogrom.http import Request, Response
+from ogrom.metrics import Histogram, Metric, sample
+from ogrom.serve._answer import Writer
+from ogrom.serve._app import App
+from ogrom.serve._limits import Limits
+from ogrom.serve._log import RequestLog
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that metrics tell apart; a client may invent any number of others."""
+
+
+class Held(Protocol):
+    """A connection, as the server knows it."""
+
+    idle_since: float
+
+    def is_idle(self) -> bool:
+        """Whether nothing of it is under way."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """Look whether its time is up."""
+        ...
+
+    def close(self) -> None:
+        """Close it when all that was written is sent."""
+        ...
+
+    def abort(self) -> None:
+        """Cut it."""
+        ...
+
+
+class Shared:
+    """What all connections share. It changes with every request."""
+
+    def __init__(
+        self, app: App, limits: Limits, log: RequestLog | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.app: Final = structs.replace(app, metrics=(*app.metrics, self.metrics))
+        self.limits: Final = limits
+        self.writer: Final = Writer(app.release)
+        self.loop: Final = loop
+        self.context: Final = copy_context()
+        """What every request's context begins as."""
+        self.connections: Final[set[Held]] = set()
+        """Those that are open."""
+        self.in_flight = 0
+        self.draining = False
+        self.last_asked = 0.0
+        """While it drains: when a client asked for something last, by the loop's time."""
+        self._log: Final = log
+        self._counts: Final[dict[tuple[str, str, int], int]] = {}
+        self._seconds: Final = Histogram()
+
+    def answered(
+        self, context: Context, request: Request, response: Response, seconds: float, client: str
+    ) -> None:
+        """Count and log an answer. `context` must not be the present one."""
+        if request.path.startswith("/-/"):
+            return
+        method = request.method
+        key = (response.route, method if method in _METHODS else "other", response.status)
+        counts = self._counts
+        counts[key] = counts.get(key, 0) + 1
+        self._seconds.observe(seconds)
+        if self._log is not None:
+            context.run(self._log.request, request, response, seconds=seconds, client=client)
+
+    def metrics(self) -> Iterable[Metric]:
+        """Requests by route, method and status; how long they took; how many are under way."""
+        yield Metric(
+            "ogrom_requests_total",
+            "counter",
+            "Answers by route, method and status.",
+            tuple(
+                sample(count, route=route, method=method, status=str(status))
+                for (route, method, status), count in self._counts.items()
+            ),
+        )
+        yield Metric(
+            "ogrom_request_duration_seconds",
+            "histogram",
+            "How long answers took.",
+            tuple(self._seconds.samples()),
+        )
+        yield Metric(
+            "ogrom_requests_in_flight",
+            "gauge",
+            "Requests that are being answered.",
+            (sample(self.in_flight),),
+        )
