@@ -21,6 +21,11 @@ def set(*, seconds: float | None) -> None:  # noqa: A001 - read as deadline.set
     _END.set(None if seconds is None else time.monotonic() + seconds)
 
 
+def set_end(end: float) -> None:
+    """From here on, the end is at `end`, by `time.monotonic()`."""
+    _END.set(end)
+
+
 def left(most: float | None = None) -> float | None:
     """How many seconds are left, and `most` at most; never below 0. None where there is no end."""
     end = _END.get()

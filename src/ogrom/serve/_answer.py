@@ -3,6 +3,7 @@
 import secrets
 from email.utils import formatdate
 from http import HTTPStatus
+from itertools import count
 from time import time
 from typing import Final
 
@@ -22,19 +23,14 @@ class Writer:
         release: every answer names it (`Ogrom-Release`); "" for none.
     """
 
-    __slots__ = ("_count", "_prefix", "_release", "_second", "_tail")
+    __slots__ = ("_release", "_second", "_tail", "new_id")
 
     def __init__(self, release: str = "") -> None:
-        self._prefix: Final = secrets.token_hex(4)
-        self._count = 0
+        # An id for a request that brought none: 16 digits, never the same twice
+        self.new_id: Final = map(f"{secrets.token_hex(4)}%08x".__mod__, count(1)).__next__
         self._release: Final = f"Ogrom-Release: {release}\r\n" if release else ""
         self._second = 0
         self._tail = b""
-
-    def new_id(self) -> str:
-        """An id for a request that brought none: 16 digits, never the same twice."""
-        self._count += 1
-        return f"{self._prefix}{self._count:08x}"
 
     def write(self, response: Response, request_id: str, connection: bytes = b"") -> bytes:
         """The answer's bytes.

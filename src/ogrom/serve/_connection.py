@@ -2,7 +2,7 @@
 
 import asyncio
 from contextvars import Context
-from time import perf_counter
+from time import monotonic
 from typing import Any, Final
 
 from ogrom import deadline, tracing
@@ -37,8 +37,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer_due", "_client", "_closing", "_content", "_context", "_eof", "_head", "_looked",
-        "_paused", "_request", "_running", "_scheduled", "_shared", "_started", "_timed_out",
+        "_answer_due", "_client", "_closing", "_content", "_context", "_eof", "_head",
+        "_is_internal", "_looked", "_paused", "_request", "_running", "_scheduled", "_shared", "_started", "_timed_out",
         "_transport", "_unsent", "_write_paused", "buffer", "busy", "due", "idle_since",
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._running: Eager | None = None
         self._content: Content | None = None
         self._unsent = 0
-        self._timed_out = False
+        self._timed_out = self._is_internal = False
         self._answer_due = _NEVER
         self.buffer = bytearray()
         """What has come and was not taken."""
@@ -233,8 +233,8 @@ class Connection(asyncio.Protocol):
         except BadHead as error:
             self._refuse(error.status, error.detail)
             return
-        self._started = perf_counter()
         self._head = head
+        self._started = started = monotonic()
         headers = head.headers
         self._request = request = Request(
             method=head.method,
@@ -245,8 +245,9 @@ class Connection(asyncio.Protocol):
             id=head.id or shared.writer.new_id(),
         )
         self._context = context = shared.context.copy()
-        context.run(_set, limits.answer_seconds, headers)
-        if head.path.startswith("/-/"):
+        context.run(_set, started + limits.answer_seconds, headers)
+        if head.path[:3] == "/-/":
+            self._is_internal = True
             work = self._internal(request)
         else:
             work = shared.app.service.respond(request)
@@ -294,9 +295,12 @@ class Connection(asyncio.Protocol):
         shared.in_flight -= 1
         if not gone:
             response = self._write(request, response, keep)
-        shared.answered(
-            self._context, request, response, perf_counter() - self._started, self._client
-        )
+        if self._is_internal:
+            self._is_internal = False
+        else:
+            shared.answered(
+                self._context, request, response, monotonic() - self._started, self._client
+            )
         if keep:
             self.idle_since = now = shared.loop.time()
             limits = shared.limits
@@ -351,6 +355,6 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
 
 
-def _set(seconds: float, headers: dict[str, str]) -> None:
-    deadline.set(seconds=seconds)
+def _set(end: float, headers: dict[str, str]) -> None:
+    deadline.set_end(end)
     tracing.set(headers.get("traceparent"), headers.get("tracestate"))

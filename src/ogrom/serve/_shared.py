@@ -61,18 +61,18 @@ class Shared:
         self._log: Final = log
         self._counts: Final[dict[tuple[str, str, int], int]] = {}
         self._seconds: Final = Histogram()
+        self._observe: Final = self._seconds.observe
 
     def answered(
         self, context: Context, request: Request, response: Response, seconds: float, client: str
     ) -> None:
         """Count and log an answer. `context` must not be the present one."""
-        if request.path.startswith("/-/"):
-            return
-        method = request.method
-        key = (response.route, method if method in _METHODS else "other", response.status)
         counts = self._counts
+        key = response.route, request.method, response.status
+        if key not in counts and request.method not in _METHODS:
+            key = response.route, "other", response.status
         counts[key] = counts.get(key, 0) + 1
-        self._seconds.observe(seconds)
+        self._observe(seconds)
         if self._log is not None:
             context.run(self._log.request, request, response, seconds=seconds, client=client)
 
