@@ -224,7 +224,8 @@ def _log(settings: Settings) -> tuple[JsonLog, Shipper | None]:
 
     def write(lines: bytes) -> None:
         stamped = stamp(lines)
-        shipper.put(stamped)
+        for line in stamped.splitlines(keepends=True):
+            shipper.put(line)
         to_stdout(stamped)
 
     shipper = Shipper(host, port, settings.state / "log", tell=tell)
