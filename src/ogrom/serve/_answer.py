@@ -32,24 +32,24 @@ class Writer:
         self._second = 0
         self._tail = b""
 
-    def write(self, response: Response, request_id: str, connection: bytes = b"") -> bytes:
+    def write(self, response: Response, request_id: str, extra: bytes = b"") -> bytes:
         """The answer's bytes.
 
         Args:
             response: what is answered.
             request_id: goes into `X-Request-Id`.
-            connection: the line of the field `Connection`, with its CRLF; b"" for none.
+            extra: further lines of the head, each with its CRLF.
 
         Raises:
             ValueError: a field of the response cannot be sent.
         """
         line = _LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
         return b"".join(
-            (line, response.head, self.tail(), request_id.encode(), b"\r\n", connection, b"\r\n",
+            (line, response.head, self._now(), request_id.encode(), b"\r\n", extra, b"\r\n",
              response.content)
         )  # fmt: skip
 
-    def tail(self) -> bytes:
+    def _now(self) -> bytes:
         """What every head ends with, up to the request's id."""
         second = int(time())
         if second != self._second:

@@ -5,15 +5,18 @@ from contextvars import Context
 from time import monotonic
 from typing import Any, Final
 
+from msgspec import structs
+
 from ogrom import deadline, tracing
 from ogrom.http import Request, Response
 from ogrom.serve._answer import CONTINUE
 from ogrom.serve._app import health
 from ogrom.serve._content import Content
 from ogrom.serve._eager import Eager
-from ogrom.serve._head import END, BadHead, Head, parse
+from ogrom.serve._head import END, BadHead, Head, parse, take
 from ogrom.serve._refusal import CLIENT_CLOSED_REQUEST, ClientGone, refuse
 from ogrom.serve._shared import Shared
+from ogrom.serve._stream import Sending, declared
 
 PIPELINED: Final = 32
 """How many requests of one connection are answered before others have their turn."""
@@ -26,6 +29,7 @@ _LINGER: Final = 2.0
 
 _CLOSE: Final = b"Connection: close\r\n"
 _KEEP: Final = b"Connection: keep-alive\r\n"
+_CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 _NEVER: Final = float("inf")
 
 
@@ -38,7 +42,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer_due", "_client", "_closing", "_content", "_context", "_eof", "_head",
-        "_is_internal", "_looked", "_paused", "_request", "_running", "_scheduled", "_shared", "_started", "_timed_out",
+        "_is_internal", "_keep", "_looked", "_paused", "_request", "_running", "_room",
+        "_scheduled", "_sending", "_sent", "_shared", "_started", "_timed_out",
         "_transport", "_unsent", "_write_paused", "buffer", "busy", "due", "idle_since",
     )  # fmt: skip
 
@@ -50,7 +55,9 @@ class Connection(asyncio.Protocol):
         self._paused = self._write_paused = self._scheduled = self._eof = self._closing = False
         self._running: Eager | None = None
         self._content: Content | None = None
-        self._unsent = 0
+        self._sending: Sending | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._sent = self._unsent = 0
         self._timed_out = self._is_internal = False
         self._answer_due = _NEVER
         self.buffer = bytearray()
@@ -116,6 +123,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._write_paused = False
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
         self._later()
 
     # What the server says.
@@ -124,13 +133,19 @@ class Connection(asyncio.Protocol):
         """Look whether its time is up."""
         limits = self._shared.limits
         unsent: int = self._transport.get_write_buffer_size()
-        if unsent and unsent >= self._unsent > 0:
-            if now > self.due and not self.busy:
+        sending = self._sending
+        if (
+            unsent
+            and unsent >= self._unsent > 0
+            and (sending is None or sending.sent == self._sent)
+        ):
+            if now > self.due and (sending is not None or not self.busy):
                 self._transport.abort()
                 return
-        elif unsent:  # it shrinks: the client reads
+        elif unsent:  # the client reads
             self.due = now + limits.content_seconds
         self._unsent = unsent
+        self._sent = 0 if sending is None else sending.sent
         if self.busy:
             if self._content is not None:
                 self._content.sweep(now)
@@ -173,10 +188,22 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
+    # What a response that is made while it is sent asks for.
+
+    def put(self, data: bytes) -> None:
+        """Send this."""
+        self._transport.write(data)
+
+    async def has_room(self) -> None:
+        """Wait until the client has taken what was sent, but for a little."""
+        if self._write_paused:
+            self._room = self._shared.loop.create_future()
+            await self._room
+
     # Requests.
 
     def _later(self) -> None:
-        if not (self._scheduled or self.busy or self._closing):
+        if not (self._scheduled or self.busy or self._closing or self._transport.is_closing()):
             self._scheduled = True
             self._shared.loop.call_soon(self._again, context=self._shared.context)
 
@@ -202,28 +229,13 @@ class Connection(asyncio.Protocol):
 
     def _next_head(self) -> bytes | None:
         """The bytes of the next head, once it is whole; None too where it was refused."""
-        buffer = self.buffer
-        if not buffer:
+        try:
+            head = take(self.buffer, self._looked, self._shared.limits.head)
+        except BadHead as error:
+            self._refuse(error.status, error.detail)
             return None
-        while buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
-            del buffer[:2]
-        limits = self._shared.limits
-        end = buffer.find(END, max(0, self._looked - 3))
-        if 0 <= end <= limits.head:
-            head = bytes(buffer[:end])
-            del buffer[: end + 4]
-            self._looked = 0
-            return head
-        self._looked = len(buffer)
-        line = buffer.find(b"\n")
-        if line == 0 or (line > 0 and buffer[line - 1] != 0x0D):
-            self._refuse(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
-        elif len(buffer) > limits.head:
-            if line < 0:
-                self._refuse(414, "The URI is too long.")
-            else:
-                self._refuse(431, f"More than {limits.head} bytes of header fields.")
-        return None
+        self._looked = 0 if head is not None else len(self.buffer)
+        return head
 
     def _begin(self, raw: bytes) -> None:
         shared = self._shared
@@ -291,26 +303,81 @@ class Connection(asyncio.Protocol):
         if self._content is not None:
             keep = self._content.skip() and keep
             self._content = None
+        if not gone:
+            if response.pieces is not None and self._send(response, keep):
+                return
+            response = self._write(request, response, keep)
+        self._end(response, keep)
+        if waited:
+            self._go_on()
+
+    def _end(self, response: Response, keep: bool) -> None:
+        """A request is answered, well or not."""
+        shared = self._shared
         self.busy = False
         shared.in_flight -= 1
-        if not gone:
-            response = self._write(request, response, keep)
         if self._is_internal:
             self._is_internal = False
         else:
-            shared.answered(
-                self._context, request, response, monotonic() - self._started, self._client
-            )
+            seconds = monotonic() - self._started
+            shared.answered(self._context, self._request, response, seconds, self._client)
         if keep:
             self.idle_since = now = shared.loop.time()
             limits = shared.limits
             self.due = now + (limits.head_seconds if self.buffer else limits.idle_seconds)
         else:
             self._finish()
-        if waited:
-            if self.buffer:
-                self._later()
-            self.resume()
+
+    def _go_on(self) -> None:
+        """With what has come while a request was answered."""
+        if self.buffer:
+            self._later()
+        self.resume()
+
+    def _send(self, response: Response, keep: bool) -> bool:
+        """Begin to send what is made while it is sent; whether there will be anything to wait for."""
+        shared, head = self._shared, self._head
+        chunked = head.minor == 1 and declared(response) is None
+        if not (chunked or declared(response) is not None):  # HTTP/1.0: the end of it is the end
+            keep = False
+        extra = self._connection(keep) + (_CHUNKED if chunked else b"")
+        try:
+            written = shared.writer.write(response, self._request.id, extra)
+        except ValueError:  # the ordinary way says so
+            return False
+        sending = Sending(
+            response,
+            written,
+            self,
+            seconds=shared.limits.answer_seconds,
+            chunked=chunked,
+            bare=head.method == "HEAD",
+        )
+        self._sending, self._keep, self._sent = sending, keep, -1
+        work = Eager(sending.run(), shared.loop, self._context, self._sent_all)
+        self._running = work
+        work.start()
+        return True
+
+    def _sent_all(self, work: Eager) -> None:
+        """What was made while it was sent is sent, or never will be."""
+        sending, error, keep = self._sending, work.error, self._keep
+        assert sending is not None
+        self._running = self._sending = self._room = None
+        response = structs.replace(sending.response, pieces=None, streamed=sending.sent)
+        if self._transport.is_closing():
+            response = structs.replace(response, status=CLIENT_CLOSED_REQUEST)
+        elif error is not None:
+            if sending.has_begun:  # there is no other way to say it
+                response = structs.replace(response, error=error)
+                self._shared.cut += 1
+                self._closing = True
+                self._transport.abort()
+            else:
+                self._timed_out = isinstance(error, TimeoutError)
+                response = self._write(self._request, self._failed(error), keep)
+        self._end(response, keep)
+        self._go_on()
 
     def _failed(self, error: BaseException) -> Response:
         """What is answered where a service raised, or was ended."""
@@ -320,9 +387,7 @@ class Connection(asyncio.Protocol):
         return refuse(self._request, 500, "Something went wrong here.", error)
 
     def _write(self, request: Request, response: Response, keep: bool) -> Response:
-        line = b"" if keep else _CLOSE
-        if keep and not self._head.minor:  # HTTP/1.0 has to be told
-            line = _KEEP
+        line = self._connection(keep)
         writer = self._shared.writer
         try:
             written = writer.write(response, request.id, line)
@@ -331,6 +396,12 @@ class Connection(asyncio.Protocol):
             written = writer.write(response, request.id, line)
         self._transport.write(written)
         return response
+
+    def _connection(self, keep: bool) -> bytes:
+        """What the answer says of the connection."""
+        if keep:
+            return b"" if self._head.minor else _KEEP  # HTTP/1.0 has to be told
+        return _CLOSE
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer a head that cannot be taken, and end the connection."""

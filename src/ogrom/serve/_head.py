@@ -50,6 +50,34 @@ class Head(Struct, frozen=True, gc=False):
     """1 for HTTP/1.1, 0 for HTTP/1.0."""
 
 
+def take(buffer: bytearray, looked: int, limit: int) -> bytes | None:
+    """Take the next head out of what has come; None where it is not whole.
+
+    Args:
+        buffer: what has come. Empty lines before a request go (RFC 9112, section 2.2).
+        looked: how many bytes of it were there when it was not whole the last time.
+        limit: how long a head may be, in bytes.
+
+    Raises:
+        BadHead: it will not become one.
+    """
+    while buffer.startswith(b"\r\n"):
+        del buffer[:2]
+    end = buffer.find(END, max(0, looked - 3))
+    if 0 <= end <= limit:
+        head = bytes(buffer[:end])
+        del buffer[: end + 4]
+        return head
+    line = buffer.find(b"\n")
+    if line == 0 or (line > 0 and buffer[line - 1] != 0x0D):
+        raise BadHead(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
+    if len(buffer) > limit:
+        if line < 0:
+            raise BadHead(414, "The URI is too long.")
+        raise BadHead(431, f"More than {limit} bytes of header fields.")
+    return None
+
+
 def parse(head: bytes, *, max_target: int) -> Head:
     """A request's head.
 

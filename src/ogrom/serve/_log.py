@@ -81,7 +81,7 @@ class JsonLog:
                 request.id,
                 request.headers.get("user-agent"),
                 response.status,
-                len(response.content),
+                len(response.content) + response.streamed,
                 response.route,
                 response.error,
                 seconds,

@@ -55,6 +55,8 @@ class Shared:
         self.connections: Final[set[Held]] = set()
         """Those that are open."""
         self.in_flight = 0
+        self.cut = 0
+        """How many responses were cut off, because making them failed after they had begun."""
         self.draining = False
         self.last_asked = 0.0
         """While it drains: when a client asked for something last, by the loop's time."""
@@ -98,4 +100,10 @@ class Shared:
             "gauge",
             "Requests that are being answered.",
             (sample(self.in_flight),),
+        )
+        yield Metric(
+            "ogrom_responses_cut_total",
+            "counter",
+            "Streamed responses that failed after their first byte.",
+            (sample(self.cut),),
         )
