@@ -16,7 +16,7 @@ from ogrom.serve._eager import Eager
 from ogrom.serve._head import END, BadHead, Head, parse, take
 from ogrom.serve._refusal import CLIENT_CLOSED_REQUEST, ClientGone, refuse
 from ogrom.serve._shared import Shared
-from ogrom.serve._stream import Sending, declared
+from ogrom.serve._stream import Sending, Wire, declared
 
 PIPELINED: Final = 32
 """How many requests of one connection are answered before others have their turn."""
@@ -41,10 +41,33 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer_due", "_client", "_closing", "_content", "_context", "_eof", "_head",
-        "_is_internal", "_keep", "_looked", "_paused", "_request", "_running", "_room",
-        "_scheduled", "_sending", "_sent", "_shared", "_started", "_timed_out",
-        "_transport", "_unsent", "_write_paused", "buffer", "busy", "due", "idle_since",
+        "_answer_due",
+        "_client",
+        "_closing",
+        "_content",
+        "_context",
+        "_eof",
+        "_head",
+        "_is_internal",
+        "_keep",
+        "_looked",
+        "_paused",
+        "_request",
+        "_room",
+        "_running",
+        "_scheduled",
+        "_sending",
+        "_sent",
+        "_shared",
+        "_started",
+        "_timed_out",
+        "_transport",
+        "_unsent",
+        "_write_paused",
+        "buffer",
+        "busy",
+        "due",
+        "idle_since",
     )  # fmt: skip
 
     def __init__(self, shared: Shared) -> None:
@@ -187,18 +210,6 @@ class Connection(asyncio.Protocol):
         if self._paused and len(self.buffer) <= _HIGH and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
-
-    # What a response that is made while it is sent asks for.
-
-    def put(self, data: bytes) -> None:
-        """Send this."""
-        self._transport.write(data)
-
-    async def has_room(self) -> None:
-        """Wait until the client has taken what was sent, but for a little."""
-        if self._write_paused:
-            self._room = self._shared.loop.create_future()
-            await self._room
 
     # Requests.
 
@@ -345,19 +356,21 @@ class Connection(asyncio.Protocol):
             written = shared.writer.write(response, self._request.id, extra)
         except ValueError:  # the ordinary way says so
             return False
-        sending = Sending(
-            response,
-            written,
-            self,
-            seconds=shared.limits.answer_seconds,
-            chunked=chunked,
-            bare=head.method == "HEAD",
+        bare = head.method == "HEAD"
+        outlet = Wire(
+            written, chunked=chunked and not bare, put=self._transport.write, room=self._has_room
         )
+        sending = Sending(response, outlet, seconds=shared.limits.answer_seconds, bare=bare)
         self._sending, self._keep, self._sent = sending, keep, -1
         work = Eager(sending.run(), shared.loop, self._context, self._sent_all)
         self._running = work
         work.start()
         return True
+
+    async def _has_room(self) -> None:
+        if self._write_paused:
+            self._room = self._shared.loop.create_future()
+            await self._room
 
     def _sent_all(self, work: Eager) -> None:
         """What was made while it was sent is sent, or never will be."""

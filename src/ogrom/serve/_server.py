@@ -3,15 +3,18 @@
 import asyncio
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 import uvloop
 
+from ogrom.serve._app import App
 from ogrom.serve._connection import Connection
+from ogrom.serve._limits import Limits
 from ogrom.serve._listen import listen
+from ogrom.serve._log import RequestLog
 from ogrom.serve._shared import Shared
-from ogrom.serve.asgi import AsgiApp
 
 _NOTICE: Final = 1.0
 """Seconds in which whoever sends us requests notices that we leave: an idle client sends none, and a
@@ -21,14 +24,24 @@ _QUIET: Final = 0.1
 """The same, where nobody stands in front who has to notice."""
 
 
-def serve(app: AsgiApp, where: str = "127.0.0.1:8080") -> None:
+def serve(
+    make: Callable[[], AbstractAsyncContextManager[App]],
+    where: str = "127.0.0.1:8080",
+    *,
+    limits: Limits | None = None,
+    log: RequestLog | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is in flight and return.
+
+        serve(lambda: shop(Settings.from_env()), "127.0.0.1:8080")
 
     A second signal ends it at once.
 
     Args:
-        app: what `asgi` made: what opens the service, its limits, its log. ASGI takes no part.
+        make: opens what is to be served, and closes it at the end.
         where: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/shop.sock` or `fd:3`; see `listen`.
+        limits: what is taken at most.
+        log: is told of every request.
 
     Raises:
         ListenError: the place cannot be listened on; the message says what to do.
@@ -38,18 +51,27 @@ def serve(app: AsgiApp, where: str = "127.0.0.1:8080") -> None:
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         suppress(asyncio.CancelledError),
     ):
-        runner.run(_serve(app, listener, inherited=where.startswith("fd:")))
+        runner.run(
+            _serve(make, limits or Limits(), log, listener, inherited=where.startswith("fd:"))
+        )
 
 
-async def _serve(made: AsgiApp, listener: socket.socket, *, inherited: bool) -> None:
+async def _serve(
+    make: Callable[[], AbstractAsyncContextManager[App]],
+    limits: Limits,
+    log: RequestLog | None,
+    listener: socket.socket,
+    *,
+    inherited: bool,
+) -> None:
     loop = asyncio.get_running_loop()
     main = asyncio.current_task()
     assert main is not None
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:  # until there is something to drain
         loop.add_signal_handler(number, main.cancel)
-    async with made.make() as app:
-        shared = Shared(app, made.limits, made.log, loop)
+    async with make() as app:
+        shared = Shared(app, limits, log, loop)
         server = Server(shared)
         for number in signals:
             loop.add_signal_handler(number, server.drain)

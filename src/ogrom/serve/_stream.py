@@ -1,7 +1,7 @@
 """Content that is made while it is sent: the next piece is asked for when the client has room for it."""
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from ogrom import deadline
@@ -9,14 +9,18 @@ from ogrom.http import Pieces, Response
 
 
 class Outlet(Protocol):
-    """Where pieces go: a connection."""
+    """Where a response goes. Each of these returns when there is room for more."""
 
-    def put(self, data: bytes) -> None:
-        """Send this; never waits."""
+    async def begin(self) -> None:
+        """Send the head."""
         ...
 
-    async def has_room(self) -> None:
-        """Return when the client has taken so much that more can be sent."""
+    async def piece(self, data: bytes) -> None:
+        """Send some of the content."""
+        ...
+
+    async def end(self) -> None:
+        """Say that this was all."""
         ...
 
 
@@ -78,30 +82,17 @@ class Sending:
 
     Args:
         response: it has `pieces`.
-        head: its head as it is sent, with the empty line.
         outlet: where it goes.
         seconds: how long one piece may take.
-        chunked: whether pieces go as chunks (RFC 9112, section 7.1); else as they are.
         bare: whether only the head is sent (HEAD).
     """
 
-    def __init__(
-        self,
-        response: Response,
-        head: bytes,
-        outlet: Outlet,
-        *,
-        seconds: float,
-        chunked: bool,
-        bare: bool,
-    ) -> None:
+    def __init__(self, response: Response, outlet: Outlet, *, seconds: float, bare: bool) -> None:
         assert response.pieces is not None
-        self.response: Final = response
         self._producer: Final = Producer(response.pieces, declared(response), seconds)
-        self._head: Final = head
         self._outlet: Final = outlet
-        self._chunked: Final = chunked
         self._bare: Final = bare
+        self.response: Final = response
         self.has_begun = False
         """Whether the client has been sent anything."""
         self.sent = 0
@@ -117,16 +108,52 @@ class Sending:
         try:
             piece = b"" if self._bare else await producer.next()
             self.has_begun = True
-            outlet.put(self._head)
+            await outlet.begin()
             while piece:
-                outlet.put(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
                 self.sent += len(piece)
-                await outlet.has_room()
+                await outlet.piece(piece)
                 piece = await producer.next()
-            if self._chunked and not self._bare:
-                outlet.put(b"0\r\n\r\n")
+            await outlet.end()
         finally:
             await producer.close()
+
+
+class Wire:
+    """A response on a connection of our own server.
+
+    Args:
+        head: as it is sent, with the empty line.
+        chunked: whether pieces go as chunks (RFC 9112, section 7.1); else as they are.
+        put: sends bytes, and never waits.
+        room: returns when the client has taken so much that more can be sent.
+    """
+
+    def __init__(
+        self,
+        head: bytes,
+        *,
+        chunked: bool,
+        put: Callable[[bytes], object],
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._head: Final = head
+        self._chunked: Final = chunked
+        self._put: Final = put
+        self._room: Final = room
+
+    async def begin(self) -> None:
+        """Send the head."""
+        self._put(self._head)
+
+    async def piece(self, data: bytes) -> None:
+        """Send some of the content."""
+        self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        await self._room()
+
+    async def end(self) -> None:
+        """Say that this was all."""
+        if self._chunked:
+            self._put(b"0\r\n\r\n")
 
 
 def declared(response: Response) -> int | None:

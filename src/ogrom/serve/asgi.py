@@ -22,7 +22,7 @@ from ogrom.serve._refusal import (
     RequestTimeout,
     refuse,
 )
-from ogrom.serve._stream import Producer, declared
+from ogrom.serve._stream import Sending
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -113,10 +113,9 @@ class AsgiApp:
         self, app: App, request: Request, response: Response, receive: Receive, send: Send
     ) -> tuple[Response, Exception | None]:
         """Send what is made while it is sent; what is to be logged, and what broke it off."""
-        sending = _Sending(
+        sending = Sending(
             response,
-            self._head(app, request, response),
-            send,
+            _Host(self._head(app, request, response), send),
             seconds=self.limits.answer_seconds,
             bare=request.method == "HEAD",
         )
@@ -195,34 +194,24 @@ class AsgiApp:
         return request, None
 
 
-class _Sending:
-    """One response on its way to an ASGI host. It changes until it is sent."""
+class _Host:
+    """A response on its way to an ASGI host, whose `send` waits where the client does not read."""
 
-    def __init__(
-        self, response: Response, head: Message, send: Send, *, seconds: float, bare: bool
-    ) -> None:
-        assert response.pieces is not None
-        self._producer: Final = Producer(response.pieces, declared(response), seconds)
+    def __init__(self, head: Message, send: Send) -> None:
         self._head: Final = head
         self._send: Final = send
-        self._bare: Final = bare
-        self.has_begun = False
-        self.sent = 0
 
-    async def run(self) -> None:
-        """Send it all. The host's `send` waits where the client does not read."""
-        producer, send = self._producer, self._send
-        try:
-            piece = b"" if self._bare else await producer.next()
-            self.has_begun = True
-            await send(self._head)
-            while piece:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-                self.sent += len(piece)
-                piece = await producer.next()
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            await producer.close()
+    async def begin(self) -> None:
+        """Send the head."""
+        await self._send(self._head)
+
+    async def piece(self, data: bytes) -> None:
+        """Send some of the content."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        """Say that this was all."""
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 async def _gone(receive: Receive) -> None:

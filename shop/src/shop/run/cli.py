@@ -12,7 +12,7 @@ from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
 from shop.run.migrate_cmd import migrate
 from shop.run.settings import Settings, SettingsError
-from shop.run.wiring import application
+from shop.run.wiring import logged
 from shop.sources.demo import DemoUser
 
 
@@ -77,7 +77,8 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> N
         print("\n".join(lines), file=sys.stderr, flush=True)
 
     try:
-        serve(application(settings, greet=greet), place)
+        make, log = logged(settings, greet=greet)
+        serve(make, place, log=log)
     except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None
     except SourceError as error:
