@@ -1,6 +1,8 @@
 """One connection: requests are taken from it one after the other, and answered in their order."""
 
 import asyncio
+import socket
+import struct
 from contextvars import Context
 from time import monotonic
 from typing import Any, Final
@@ -30,6 +32,8 @@ _LINGER: Final = 2.0
 _CLOSE: Final = b"Connection: close\r\n"
 _KEEP: Final = b"Connection: keep-alive\r\n"
 _CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+"""Lingering for no second at all: TCP sends a reset in place of an end."""
 _NEVER: Final = float("inf")
 
 
@@ -384,8 +388,7 @@ class Connection(asyncio.Protocol):
             if sending.has_begun:  # there is no other way to say it
                 response = structs.replace(response, error=error)
                 self._shared.cut += 1
-                self._closing = True
-                self._transport.abort()
+                self._reset()
             else:
                 self._timed_out = isinstance(error, TimeoutError)
                 response = self._write(self._request, self._failed(error), keep)
@@ -415,6 +418,13 @@ class Connection(asyncio.Protocol):
         if keep:
             return b"" if self._head.minor else _KEEP  # HTTP/1.0 has to be told
         return _CLOSE
+
+    def _reset(self) -> None:
+        """End the connection so that the client notices, even one that takes its end for the content's."""
+        self._closing = True
+        known: socket.socket = self._transport.get_extra_info("socket")
+        known.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self._transport.abort()
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer a head that cannot be taken, and end the connection."""
