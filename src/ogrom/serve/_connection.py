@@ -301,7 +301,9 @@ class Connection(asyncio.Protocol):
 
     async def _internal(self, request: Request) -> Response:
         shared = self._shared
-        found = await health(shared.app, request.path, draining=shared.draining)
+        found = await health(
+            shared.app, request.path, draining=shared.draining, siblings=shared.siblings
+        )
         return found or await shared.app.service.respond(request)
 
     def _done(self, work: Eager) -> None:

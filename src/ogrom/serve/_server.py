@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Final
 
 import uvloop
@@ -15,6 +15,7 @@ from ogrom.serve._limits import Limits
 from ogrom.serve._listen import listen
 from ogrom.serve._log import RequestLog
 from ogrom.serve._shared import Shared
+from ogrom.serve._workers import Parent, Place, place
 
 _NOTICE: Final = 1.0
 """Seconds in which whoever sends us requests notices that we leave: an idle client sends none, and a
@@ -30,6 +31,7 @@ def serve(
     *,
     limits: Limits | None = None,
     log: RequestLog | None = None,
+    workers: int = 1,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is in flight and return.
 
@@ -42,18 +44,29 @@ def serve(
         where: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/shop.sock` or `fd:3`; see `listen`.
         limits: what is taken at most.
         log: is told of every request.
+        workers: how many processes serve. With more than one, this process binds the place and starts
+            its own command as often, which comes here again and serves; it starts those that die
+            again, and passes signals on. Whatever the program does before, each of them does.
 
     Raises:
+        SystemExit: of several workers none could serve; with the status of the first that ended.
+        ValueError: `workers` is below 1.
         ListenError: the place cannot be listened on; the message says what to do.
     """
+    if workers < 1:
+        raise ValueError("serve(workers=…) must be 1 or more.")
+    mine = place()
+    if mine is None and workers > 1:
+        if status := Parent(where, workers).run():
+            raise SystemExit(status)
+        return
     with (
-        listen(where) as listener,
+        listen(where) if mine is None else socket.socket(fileno=mine.listener) as listener,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         suppress(asyncio.CancelledError),
     ):
-        runner.run(
-            _serve(make, limits or Limits(), log, listener, inherited=where.startswith("fd:"))
-        )
+        inherited = where.startswith("fd:")
+        runner.run(_serve(make, limits or Limits(), log, listener, mine, inherited=inherited))
 
 
 async def _serve(
@@ -61,29 +74,72 @@ async def _serve(
     limits: Limits,
     log: RequestLog | None,
     listener: socket.socket,
+    mine: Place | None,
     *,
     inherited: bool,
 ) -> None:
     loop = asyncio.get_running_loop()
     main = asyncio.current_task()
     assert main is not None
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:  # until there is something to drain
-        loop.add_signal_handler(number, main.cancel)
-    async with make() as app:
-        shared = Shared(app, limits, log, loop)
+    stop = _Stop(loop, main.cancel)  # until there is something to drain
+    async with AsyncExitStack() as stack:
+        if mine is not None:
+            stop.listen_to(stack.enter_context(socket.socket(fileno=mine.line)))
+        app = await stack.enter_async_context(make())
+        shared = Shared(app, limits, log, loop, mine)
         server = Server(shared)
-        for number in signals:
-            loop.add_signal_handler(number, server.drain)
+        stop.drains(server)
         is_unix = listener.family == socket.AF_UNIX
         start = loop.create_unix_server if is_unix else loop.create_server
         listening = await start(lambda: Connection(shared), sock=listener, backlog=2048)
-        try:
-            await server.run(
-                listening, _NOTICE if inherited or is_unix else _QUIET, inherited=inherited
-            )
-        finally:
-            listening.close()
+        stack.callback(listening.close)
+        if shared.siblings is not None:
+            told = await shared.siblings.listen()
+            stack.callback(told.close)
+        stop.say(b"r")
+        notice = _NOTICE if inherited or is_unix else _QUIET
+        await server.run(listening, notice, inherited=inherited)
+
+
+class _Stop:
+    """Whoever may tell the server to end: the user and the system by signals, a parent on its line."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, cancel: Callable[[], object]) -> None:
+        self._loop: Final = loop
+        self._line: socket.socket | None = None
+        self._drain = self._now = self._again = cancel
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+
+    def listen_to(self, line: socket.socket) -> None:
+        """Obey a parent; see `_workers`."""
+        self._line = line
+        line.setblocking(False)
+        self._loop.add_reader(line, self._heard, line)
+
+    def drains(self, server: "Server") -> None:
+        """From now on there is something to drain."""
+        self._drain, self._now, self._again = server.drain, server.end, server.drain_or_end
+
+    def say(self, what: bytes) -> None:
+        """Tell the parent something."""
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.send(what)
+
+    def _signalled(self) -> None:
+        self._again()
+
+    def _heard(self, line: socket.socket) -> None:
+        said = b""
+        with suppress(OSError):
+            said = line.recv(16)
+        if not said:  # it is gone
+            self._loop.remove_reader(line)
+        if b"n" in said:
+            self._now()
+        else:
+            self._drain()
 
 
 class Server:
@@ -99,12 +155,22 @@ class Server:
         self._now = False
 
     def drain(self) -> None:
-        """Stop when all is answered; told twice, now."""
+        """Stop when all is answered."""
         shared = self._shared
-        self._now = shared.draining
-        shared.draining = True
-        shared.last_asked = shared.loop.time()
-        self._told.set()
+        if not shared.draining:
+            shared.draining = True
+            shared.last_asked = shared.loop.time()
+            self._told.set()
+
+    def end(self) -> None:
+        """Stop now."""
+        self.drain()
+        self._now = True
+
+    def drain_or_end(self) -> None:
+        """Stop when all is answered; told twice, now."""
+        self._now = self._shared.draining
+        self.drain()
 
     async def run(self, listening: asyncio.Server, notice: float, *, inherited: bool) -> None:
         """Serve until the drain is over.

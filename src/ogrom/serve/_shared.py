@@ -13,6 +13,8 @@ from ogrom.serve._answer import Writer
 from ogrom.serve._app import App
 from ogrom.serve._limits import Limits
 from ogrom.serve._log import RequestLog
+from ogrom.serve._siblings import Siblings
+from ogrom.serve._workers import Place
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Those that metrics tell apart; a client may invent any number of others."""
@@ -44,9 +46,16 @@ class Shared:
     """What all connections share. It changes with every request."""
 
     def __init__(
-        self, app: App, limits: Limits, log: RequestLog | None, loop: asyncio.AbstractEventLoop
+        self,
+        app: App,
+        limits: Limits,
+        log: RequestLog | None,
+        loop: asyncio.AbstractEventLoop,
+        place: Place | None = None,
     ) -> None:
         self.app: Final = structs.replace(app, metrics=(*app.metrics, self.metrics))
+        self.siblings: Final = None if place is None else Siblings(place, self.app.metrics)
+        """The other workers, where there are any."""
         self.limits: Final = limits
         self.writer: Final = Writer(app.release)
         self.loop: Final = loop

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ogrom.serve import ListenError, serve
+from ogrom.serve import ListenError, serve, worker
 from ogrom.sources.sql import SourceError
 from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
@@ -47,7 +47,14 @@ main.add_command(migrate)
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder that everything is kept in. [default: $OGROM_STATE or .state]",
 )
-def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many processes serve. `ogrom up` starts instances of its own: leave it at 1 there.",
+)
+def serve_shop(host: str, port: int, where: str | None, state: Path | None, workers: int) -> None:
     """Serve the shop until it is told to stop (Ctrl-C)."""
     try:
         settings = Settings.from_env()
@@ -58,7 +65,11 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> N
 
     place = where or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
+    first = worker() in {None, 1}
+
     def greet(users: tuple[DemoUser, ...]) -> None:
+        if not first:
+            return
         locale = settings.locales[0]
         look = {
             "de-DE": "rote+Kleider",
@@ -78,7 +89,7 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> N
 
     try:
         make, log = logged(settings, greet=greet)
-        serve(make, place, log=log)
+        serve(make, place, log=log, workers=workers)
     except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None
     except SourceError as error:
