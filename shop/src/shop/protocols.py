@@ -4,7 +4,7 @@
 Every value is frozen. A source that cannot answer raises; absence is `None`, never an exception.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
@@ -101,6 +101,17 @@ class Products(Protocol):
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
         ...
+
+    def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name. Raises `Replaced` where they change meanwhile."""
+        ...
+
+
+class Replaced(Exception):
+    """The catalogue was replaced while it was being read: what was read belongs to no catalogue."""
+
+    def __init__(self) -> None:
+        super().__init__("The catalogue was replaced while it was being read.")
 
 
 class User(Struct, frozen=True):

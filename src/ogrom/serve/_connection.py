@@ -377,6 +377,8 @@ class Connection(asyncio.Protocol):
         if self._write_paused:
             self._room = self._shared.loop.create_future()
             await self._room
+        else:
+            await asyncio.sleep(0)  # who makes pieces without waiting lets others have their turn
 
     def _sent_all(self, work: Eager) -> None:
         """What was made while it was sent is sent, or never will be."""

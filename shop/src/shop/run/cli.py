@@ -49,9 +49,11 @@ main.add_command(migrate)
 )
 @click.option(
     "--workers",
+    envvar="OGROM_WORKERS",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
+    show_envvar=True,
     help="How many processes serve. `ogrom up` starts instances of its own: leave it at 1 there.",
 )
 def serve_shop(host: str, port: int, where: str | None, state: Path | None, workers: int) -> None:

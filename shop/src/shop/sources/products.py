@@ -1,11 +1,12 @@
 """`Products` kept in an embedded search index: one directory and one language per locale."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
+from typing import Protocol
 
 import msgspec
 
@@ -19,7 +20,7 @@ from ogrom.sources.search import (
     TantivyIndex,
     collation,
 )
-from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery
+from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery, Replaced
 
 GENERATED = "generated"
 IMPORTED = "imported"
@@ -81,6 +82,14 @@ class TantivyProducts:
         """The product, or None where there is no such id."""
         body = await self._index.get(product_id)
         return None if body is None else product(body)
+
+    def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name."""
+        return parts(self)
+
+    def part(self, offset: int) -> Awaitable[Found]:
+        """Some products, from that one on."""
+        return self._index.search(part(offset))
 
     def fill(self, products: Iterable[Product]) -> bool:
         """Keep these generated products, unless there are products already; whether it did.
@@ -170,6 +179,40 @@ def shown(found: Found) -> ProductPage:
             for name, values in found.facets.items()
         },
     )
+
+
+_AT_ONCE = 200
+"""How many products are read before any of them is passed on."""
+
+
+class Parted(Protocol):
+    """A catalogue that can be read in parts."""
+
+    @property
+    def revision(self) -> str:
+        """Changes whenever the catalogue does."""
+        ...
+
+    def part(self, offset: int) -> Awaitable[Found]:
+        """Some products, from that one on."""
+        ...
+
+
+async def parts(source: Parted) -> AsyncGenerator[tuple[Product, ...]]:
+    """All products, some at a time, by name. Raises `Replaced` where they change meanwhile."""
+    begun, offset, total = source.revision, 0, 1
+    while offset < total:
+        found = await source.part(offset)
+        if source.revision != begun:
+            raise Replaced
+        yield tuple(map(product, found.bodies))
+        offset, total = offset + _AT_ONCE, found.total
+
+
+def part(offset: int) -> Search:
+    """Asks for some products, from that one on."""
+    order, descending = _ORDERS["name"]
+    return Search(order=order, descending=descending, offset=offset, limit=_AT_ONCE)
 
 
 def asked(query: ProductQuery) -> Search:

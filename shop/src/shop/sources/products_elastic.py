@@ -1,14 +1,24 @@
 """`Products` kept in an Elasticsearch or OpenSearch that others run, and that shops share."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
-from ogrom.sources.search import Busy, Draft, ElasticIndex, Engine, drafts
+from ogrom.sources.search import Busy, Draft, ElasticIndex, Engine, Found, drafts
 from shop.protocols import Product, ProductPage, ProductQuery
-from shop.sources.products import GENERATED, IMPORTED, asked, document, product, schema, shown
+from shop.sources.products import (
+    GENERATED,
+    IMPORTED,
+    asked,
+    document,
+    part,
+    parts,
+    product,
+    schema,
+    shown,
+)
 
 
 class ElasticProducts:
@@ -35,6 +45,14 @@ class ElasticProducts:
     async def search(self, query: ProductQuery) -> ProductPage:
         """The page asked for, and the counts of each facet by all filters but its own."""
         return shown(await self._index.search(asked(query)))
+
+    def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name."""
+        return parts(self)
+
+    def part(self, offset: int) -> Awaitable[Found]:
+        """Some products, from that one on."""
+        return self._index.search(part(offset))
 
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
