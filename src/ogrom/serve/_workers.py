@@ -147,6 +147,11 @@ class _Worker:
             self.line = None
 
 
+def _woken(number: int, frame: object) -> None:
+    """It is the descriptor that is looked at (`signal.set_wakeup_fd`)."""
+    del number, frame
+
+
 class Parent:
     """Starts workers and keeps them. It changes until all have ended.
 
@@ -175,7 +180,7 @@ class Parent:
             woken.setblocking(False)
             wake.setblocking(False)
             numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-            handlers = {each: signal.signal(each, lambda *_: None) for each in numbers}
+            handlers = {each: signal.signal(each, _woken) for each in numbers}
             before = signal.set_wakeup_fd(wake.fileno())
             try:
                 for worker in self._workers:
