@@ -21,9 +21,8 @@ def set(*, seconds: float | None) -> None:  # noqa: A001 - read as deadline.set
     _END.set(None if seconds is None else time.monotonic() + seconds)
 
 
-def set_end(end: float) -> None:
-    """From here on, the end is at `end`, by `time.monotonic()`."""
-    _END.set(end)
+set_end = _END.set
+"""From here on, the end is at a moment by `time.monotonic()`: what a server sets for every request."""
 
 
 def left(most: float | None = None) -> float | None:

@@ -69,6 +69,10 @@ def set(parent: str | None, state: str | None = None) -> None:  # noqa: A001 - r
     _TRACE.set(Trace(parent, state))
 
 
+set_trace = _TRACE.set
+"""The same for a `Trace`: what a server sets for every request."""
+
+
 def current() -> Trace | None:
     """The trace that this is part of; None outside of any request."""
     return _TRACE.get()

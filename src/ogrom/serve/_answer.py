@@ -17,7 +17,7 @@ _LINES: Final = {
 
 
 class Writer:
-    """Writes answers. It changes once a second, with the date.
+    """Writes answers. It changes with every `tick`, which moves the date on.
 
     Args:
         release: every answer names it (`Ogrom-Release`); "" for none.
@@ -29,8 +29,9 @@ class Writer:
         # An id for a request that brought none: 16 digits, never the same twice
         self.new_id: Final = map(f"{secrets.token_hex(4)}%08x".__mod__, count(1)).__next__
         self._release: Final = f"Ogrom-Release: {release}\r\n" if release else ""
-        self._second = 0
+        self._second: int = 0
         self._tail = b""
+        self.tick()
 
     def write(self, response: Response, request_id: str, extra: bytes = b"") -> bytes:
         """The answer's bytes.
@@ -45,15 +46,14 @@ class Writer:
         """
         line = _LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
         return b"".join(
-            (line, response.head, self._now(), request_id.encode(), b"\r\n", extra, b"\r\n",
+            (line, response.head, self._tail, request_id.encode(), b"\r\n", extra, b"\r\n",
              response.content)
         )  # fmt: skip
 
-    def _now(self) -> bytes:
-        """What every head ends with, up to the request's id."""
+    def tick(self) -> None:
+        """Note what time it is. To be called every second: a clock asked for each answer costs more."""
         second = int(time())
         if second != self._second:
             self._second = second
             date = formatdate(second, usegmt=True)
             self._tail = f"Date: {date}\r\n{self._release}X-Request-Id: ".encode("latin-1")
-        return self._tail

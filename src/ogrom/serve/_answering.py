@@ -20,6 +20,7 @@ from ogrom.serve._head import Head
 from ogrom.serve._refusal import CLIENT_CLOSED_REQUEST, ClientGone, refuse
 from ogrom.serve._shared import Shared
 from ogrom.serve._stream import Sending, Wire, declared
+from ogrom.tracing import Trace
 
 NEVER: Final = float("inf")
 CLOSE: Final = b"Connection: close\r\n"
@@ -60,7 +61,7 @@ class Answering(ABC):
         """A request's content, or what reads it."""
 
     @abstractmethod
-    def _kept(self) -> None:
+    def _kept(self, now: float) -> None:
         """A request is answered, and there may be another."""
 
     @abstractmethod
@@ -87,28 +88,29 @@ class Answering(ABC):
             id=head.id or shared.writer.new_id(),
         )
         self._context = context = shared.context.copy()
-        context.run(_set, started + limits.answer_seconds, headers)
+        context.run(deadline.set_end, started + limits.answer_seconds)
+        context.run(tracing.set_trace, Trace(headers.get("traceparent"), headers.get("tracestate")))
         if head.path[:3] == "/-/":
             self._is_internal = True
             work = self._internal(request)
         else:
-            work = shared.app.service.respond(request)
+            work = shared.respond(request)
             if shared.draining:
-                shared.last_asked = shared.loop.time()
+                shared.last_asked = started
         self.busy = True
         shared.in_flight += 1
         running = Eager(work, shared.loop, context, self._done)
         running.start()
         if not running.is_done:
             self._running = running
-            self._answer_due = shared.loop.time() + limits.answer_seconds
+            self._answer_due = started + limits.answer_seconds
 
     async def _internal(self, request: Request) -> Response:
         shared = self._shared
         found = await health(
             shared.app, request.path, draining=shared.draining, siblings=shared.siblings
         )
-        return found or await shared.app.service.respond(request)
+        return found or await shared.respond(request)
 
     def _done(self, work: Eager) -> None:
         shared, request = self._shared, self._request
@@ -135,15 +137,16 @@ class Answering(ABC):
     def _end(self, response: Response, keep: bool) -> None:
         """A request is answered, well or not."""
         shared = self._shared
+        now = monotonic()
         self.busy = False
         shared.in_flight -= 1
         if self._is_internal:
             self._is_internal = False
         else:
-            seconds = monotonic() - self._started
+            seconds = now - self._started
             shared.answered(self._context, self._request, response, seconds, self._client)
         if keep:
-            self._kept()
+            self._kept(now)
         else:
             self._finish()
 
@@ -225,8 +228,3 @@ class Answering(ABC):
         known: socket.socket = self._transport.get_extra_info("socket")
         known.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._transport.abort()
-
-
-def _set(end: float, headers: dict[str, str]) -> None:
-    deadline.set_end(end)
-    tracing.set(headers.get("traceparent"), headers.get("tracestate"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextvars import Context
+from time import monotonic
 from typing import Any, Final
 
 from ogrom.http import Request
@@ -43,7 +44,7 @@ class Connection(Answering, asyncio.Protocol):
         """What has come and was not taken."""
         self.idle_since = 0.0
         self.due = 0.0
-        """When its patience ends: the loop's time. While it is busy, see `sweep`."""
+        """When its patience ends, by `time.monotonic()`. While it is busy, see `sweep`."""
 
     # What the transport says.
 
@@ -52,7 +53,7 @@ class Connection(Answering, asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._client = str(peer[0]) if isinstance(peer, tuple) and peer else ""  # pyright: ignore[reportUnknownArgumentType]
-        self.idle_since = self._shared.loop.time()
+        self.idle_since = monotonic()
         self.due = self.idle_since + self._shared.limits.head_seconds
         self._shared.connections.add(self)
 
@@ -65,7 +66,7 @@ class Connection(Answering, asyncio.Protocol):
             if 0 < end == len(data) - 4 and end <= self._shared.limits.head and data[0] > 0x20:
                 self._parse(data[:end])  # one head and nothing else, as most often
                 return
-            self.due = self._shared.loop.time() + self._shared.limits.head_seconds
+            self.due = monotonic() + self._shared.limits.head_seconds
         buffer = self.buffer
         buffer += data
         if self.busy:
@@ -221,10 +222,9 @@ class Connection(Answering, asyncio.Protocol):
         self._content = Content(self, length, shared.limits, shared.loop, expects=head.expects)
         return self._content.read
 
-    def _kept(self) -> None:
-        shared = self._shared
-        self.idle_since = now = shared.loop.time()
-        limits = shared.limits
+    def _kept(self, now: float) -> None:
+        self.idle_since = now
+        limits = self._shared.limits
         self.due = now + (limits.head_seconds if self.buffer else limits.idle_seconds)
 
     def _go_on(self) -> None:
@@ -247,7 +247,7 @@ class Connection(Answering, asyncio.Protocol):
             return
         self._closing = True
         self.buffer.clear()
-        self.due = self._shared.loop.time() + _LINGER
+        self.due = monotonic() + _LINGER
         self.resume()
         if self._eof:
             self._transport.close()

@@ -1,6 +1,7 @@
 """The content of one request, taken out of what a connection has read, when somebody asks for it."""
 
 import asyncio
+from time import monotonic
 from typing import Final, Protocol
 
 from ogrom.http import ContentTooLarge, Refused
@@ -82,7 +83,7 @@ class Content:
             raise ContentTooLarge(f"At most {limits.content} bytes are read.")
         if self._expects and not inlet.buffer:
             inlet.proceed()
-        self._due = self._loop.time() + limits.content_seconds
+        self._due = monotonic() + limits.content_seconds
         while not self._take():
             inlet.resume()
             self._waiting = self._loop.create_future()

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from time import monotonic
 from typing import Final
 
 import uvloop
@@ -159,7 +160,7 @@ class Server:
         shared = self._shared
         if not shared.draining:
             shared.draining = True
-            shared.last_asked = shared.loop.time()
+            shared.last_asked = monotonic()
             self._told.set()
 
     def end(self) -> None:
@@ -181,7 +182,7 @@ class Server:
             inherited: whether others have the same socket, and take what still comes.
         """
         shared = self._shared
-        limits, time = shared.limits, shared.loop.time
+        limits = shared.limits
         shortest = min(
             limits.head_seconds, limits.content_seconds, limits.answer_seconds, limits.idle_seconds
         )
@@ -190,10 +191,10 @@ class Server:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told.wait(), pause)
             self._sweep()
-        begun = time()
+        begun = monotonic()
         end = begun + limits.drain_seconds
         open_ = True
-        while not self._now and (now := time()) < end:
+        while not self._now and (now := monotonic()) < end:
             self._sweep()
             quiet = now - shared.last_asked >= notice and not shared.in_flight
             if open_ and (quiet or (inherited and now - begun >= notice)):
@@ -210,6 +211,7 @@ class Server:
         await asyncio.sleep(0)
 
     def _sweep(self) -> None:
-        now = self._shared.loop.time()
+        now = monotonic()
+        self._shared.writer.tick()
         for each in tuple(self._shared.connections):
             each.sweep(now)

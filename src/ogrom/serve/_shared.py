@@ -56,6 +56,7 @@ class Shared:
         self.app: Final = structs.replace(app, metrics=(*app.metrics, self.metrics))
         self.siblings: Final = None if place is None else Siblings(place, self.app.metrics)
         """The other workers, where there are any."""
+        self.respond: Final = app.service.respond
         self.limits: Final = limits
         self.writer: Final = Writer(app.release)
         self.loop: Final = loop
@@ -68,7 +69,7 @@ class Shared:
         """How many responses were cut off, because making them failed after they had begun."""
         self.draining = False
         self.last_asked = 0.0
-        """While it drains: when a client asked for something last, by the loop's time."""
+        """While it drains: when a client asked for something last, by `time.monotonic()`."""
         self._log: Final = log
         self._counts: Final[dict[tuple[str, str, int], int]] = {}
         self._seconds: Final = Histogram()
