@@ -38,7 +38,7 @@ class Answering(ABC):
     """
 
     __slots__ = (
-        "_answer_due", "_client", "_content", "_context", "_head", "_is_internal", "_keep", "_request",
+        "_answer_due", "_client", "_content", "_context", "_head", "_is_internal", "_keep", "_left", "_request",
         "_room", "_running", "_sending", "_shared", "_started", "_timed_out", "_transport",
         "_write_paused", "busy",
     )  # fmt: skip
@@ -53,6 +53,8 @@ class Answering(ABC):
         self._room: asyncio.Future[None] | None = None
         self._write_paused = self._timed_out = self._is_internal = self._keep = False
         self._answer_due = NEVER
+        self._left = 0
+        """How many bytes of a request's content nobody has asked for."""
         self.busy = False
         """Whether a request is being answered."""
 
@@ -108,7 +110,7 @@ class Answering(ABC):
     async def _internal(self, request: Request) -> Response:
         shared = self._shared
         found = await health(
-            shared.app, request.path, draining=shared.draining, siblings=shared.siblings
+            shared.app, request, draining=shared.draining, siblings=shared.siblings
         )
         return found or await shared.respond(request)
 
@@ -124,8 +126,9 @@ class Answering(ABC):
             response = Response(status=CLIENT_CLOSED_REQUEST, route=response.route)
         keep = self._head.keep_alive and not shared.draining
         if self._content is not None:
-            keep = self._content.skip() and keep
-            self._content = None
+            left = self._content.unread()
+            keep = keep and left is not None
+            self._left, self._content = left or 0, None
         if not gone:
             if response.pieces is not None and self._send(response, keep):
                 return
@@ -153,7 +156,7 @@ class Answering(ABC):
     def _send(self, response: Response, keep: bool) -> bool:
         """Begin to send what is made while it is sent; whether there will be anything to wait for."""
         shared, head = self._shared, self._head
-        chunked = head.minor == 1 and declared(response) is None
+        chunked = head.version == 1 and declared(response) is None
         if not (chunked or declared(response) is not None):  # HTTP/1.0: the end of it is the end
             keep = False
         extra = self._connection(keep) + (_CHUNKED if chunked else b"")
@@ -220,7 +223,7 @@ class Answering(ABC):
     def _connection(self, keep: bool) -> bytes:
         """What the answer says of the connection."""
         if keep:
-            return b"" if self._head.minor else _KEEP  # HTTP/1.0 has to be told
+            return b"" if self._head.version else _KEEP  # HTTP/1.0 has to be told
         return CLOSE
 
     def _reset(self) -> None:

@@ -1,12 +1,14 @@
 """What is served: a service, and how it tells that it can do its work."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from ogrom import metrics
-from ogrom.http import Response, Service
+from ogrom.http import Request, Response, Service
 from ogrom.metrics import Metrics
+from ogrom.serve._refusal import refuse
 from ogrom.serve._siblings import Siblings
 
 Check = Callable[[], Awaitable[str | None]]
@@ -43,8 +45,11 @@ class Draining(Exception):
         super().__init__("draining: no new requests, please")
 
 
+METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
 async def health(
-    app: App, path: str, *, draining: bool, siblings: Siblings | None = None
+    app: App, request: Request, *, draining: bool, siblings: Siblings | None = None
 ) -> Response | None:
     """The answer to `/-/live`, `/-/ready` and `/-/metrics`; None where the path is another.
 
@@ -52,6 +57,19 @@ async def health(
     is ready too, but for an optional check. Of several workers, the one that is asked says both of
     itself, and which one it is; the metrics are those of all.
     """
+    if request.path not in {"/-/live", "/-/ready", "/-/metrics"}:
+        return None
+    allow = ("Allow", ", ".join(METHODS))
+    if request.method == "OPTIONS":
+        return Response(status=200, headers=(allow, ("Content-Length", "0")))
+    if request.method not in METHODS:
+        made = refuse(request, 405, "This can be read, and no more.")
+        return structs.replace(made, headers=(*made.headers, allow))
+    made = await _told(app, request.path, draining, siblings)
+    return structs.replace(made, content=b"") if request.method == "HEAD" else made
+
+
+async def _told(app: App, path: str, draining: bool, siblings: Siblings | None) -> Response:
     which = {} if siblings is None else {"worker": siblings.number}
     if path == "/-/live":
         return _json(200, {"status": "live", "release": app.release, **which})
@@ -59,8 +77,6 @@ async def health(
         told = (each for tell in app.metrics for each in tell())
         found = metrics.text(told if siblings is None else await siblings.metrics())
         return _answer(200, metrics.CONTENT_TYPE, found.encode())
-    if path != "/-/ready":
-        return None
     said: dict[str, str] = {"drain": str(Draining())} if draining else {}
     wrong = [*said, *await _ask(app.checks, said)]
     failing = await _ask(app.optional, said)

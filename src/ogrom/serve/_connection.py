@@ -6,11 +6,11 @@ from time import monotonic
 from typing import Any, Final
 
 from ogrom.http import Request
-from ogrom.serve._answer import CONTINUE
+from ogrom.serve._answer import CONTINUE, PROCESSING
 from ogrom.serve._answering import CLOSE, NEVER, Answering
 from ogrom.serve._content import Content
 from ogrom.serve._head import END, BadHead, Head, parse, take
-from ogrom.serve._refusal import refuse
+from ogrom.serve._refusal import ClientGone, refuse
 from ogrom.serve._shared import Shared
 
 PIPELINED: Final = 32
@@ -31,7 +31,7 @@ class Connection(Answering, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing", "_eof", "_looked", "_paused", "_scheduled", "_sent", "_unsent", "buffer", "due",
+        "_closing", "_eof", "_looked", "_paused", "_probes", "_scheduled", "_sent", "_unsent", "buffer", "due",
         "idle_since",
     )  # fmt: skip
 
@@ -40,6 +40,7 @@ class Connection(Answering, asyncio.Protocol):
         self._looked = 0
         self._paused = self._scheduled = self._eof = self._closing = False
         self._sent = self._unsent = 0
+        self._probes = 2
         self.buffer = bytearray()
         """What has come and was not taken."""
         self.idle_since = 0.0
@@ -61,7 +62,7 @@ class Connection(Answering, asyncio.Protocol):
         """Bytes came."""
         if self._closing:
             return
-        if not (self.busy or self.buffer or self._scheduled or self._write_paused):
+        if not (self.busy or self.buffer or self._left or self._scheduled or self._write_paused):
             end = data.find(END)
             if 0 < end == len(data) - 4 and end <= self._shared.limits.head and data[0] > 0x20:
                 self._parse(data[:end])  # one head and nothing else, as most often
@@ -79,9 +80,11 @@ class Connection(Answering, asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client has nothing more to say. Who waits for an answer keeps the connection whole."""
+        """The client has nothing more to say, yet may wait for what it asked (RFC 9112, section 9.6)."""
         self._eof = True
-        if self.busy or self._closing or not self._scheduled:
+        owed = self.busy or self._scheduled or self._write_paused
+        lacks = self._content is not None and self._content.is_awaited  # and will never come
+        if not owed or self._closing or lacks:
             self._transport.close()
             return False
         return True
@@ -125,6 +128,7 @@ class Connection(Answering, asyncio.Protocol):
         self._unsent = unsent
         self._sent = 0 if sending is None else sending.sent
         if self.busy:
+            self._probe()
             if self._content is not None:
                 self._content.sweep(now)
             if now > self._answer_due and self._running is not None:
@@ -138,6 +142,18 @@ class Connection(Answering, asyncio.Protocol):
                 self._refuse(408, "The request did not come in time.")
             else:
                 self._transport.close()
+
+    def _probe(self) -> None:
+        """A client that has ended its side waits, or is gone: only a write tells.
+
+        An interim answer may come at any time (RFC 9110, section 15.2). Who is gone refuses the
+        first, and the second finds that out. What is streamed already tells by itself.
+        """
+        begun = self._sending is not None and self._sending.has_begun
+        if self._eof and self._probes and not begun and not self._transport.is_closing():
+            self._probes -= 1
+            if self._head.version:
+                self._transport.write(PROCESSING)
 
     def is_idle(self) -> bool:
         """Whether nothing of it is under way."""
@@ -160,7 +176,14 @@ class Connection(Answering, asyncio.Protocol):
         """Tell the client to send the content."""
         self._transport.write(CONTINUE)
 
-    def resume(self) -> None:
+    def more(self) -> None:
+        """Let more of it come. Raises `ClientGone` where none will."""
+        if self._eof:
+            self._transport.close()
+            raise ClientGone
+        self._resume()
+
+    def _resume(self) -> None:
         """Read again, where there is room."""
         if self._paused and len(self.buffer) <= _HIGH and not self._transport.is_closing():
             self._paused = False
@@ -190,11 +213,18 @@ class Connection(Answering, asyncio.Protocol):
                 break
             turns -= 1
             self._parse(head)
-        if self._eof and not (self.busy or self._scheduled):
+        self._resume()
+        if self._eof and not (self.busy or self._scheduled or self._write_paused):
             self._transport.close()
 
     def _next_head(self) -> bytes | None:
         """The bytes of the next head, once it is whole; None too where it was refused."""
+        if self._left:
+            skipped = min(self._left, len(self.buffer))
+            del self.buffer[:skipped]
+            self._left -= skipped
+        if not self.buffer:
+            return None
         try:
             head = take(self.buffer, self._looked, self._shared.limits.head)
         except BadHead as error:
@@ -225,12 +255,15 @@ class Connection(Answering, asyncio.Protocol):
     def _kept(self, now: float) -> None:
         self.idle_since = now
         limits = self._shared.limits
-        self.due = now + (limits.head_seconds if self.buffer else limits.idle_seconds)
+        if self._left:
+            self.due = now + limits.content_seconds
+        else:
+            self.due = now + (limits.head_seconds if self.buffer else limits.idle_seconds)
 
     def _go_on(self) -> None:
-        if self.buffer:
+        if self.buffer or self._eof:
             self._later()
-        self.resume()
+        self._resume()
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer a head that cannot be taken, and end the connection."""
@@ -248,7 +281,7 @@ class Connection(Answering, asyncio.Protocol):
         self._closing = True
         self.buffer.clear()
         self.due = monotonic() + _LINGER
-        self.resume()
+        self._resume()
         if self._eof:
             self._transport.close()
         else:

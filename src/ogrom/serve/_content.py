@@ -10,6 +10,9 @@ from ogrom.serve._head import BadHead
 from ogrom.serve._limits import Limits
 from ogrom.serve._refusal import RequestTimeout
 
+SKIPPED: Final = 64 << 10
+"""So many bytes that nobody asked for may still come, for a connection to be kept."""
+
 
 class Inlet(Protocol):
     """Where content comes from: a connection."""
@@ -21,8 +24,8 @@ class Inlet(Protocol):
         """Tell a client that waits for it to send the content (RFC 9110, section 10.1.1)."""
         ...
 
-    def resume(self) -> None:
-        """Let more come, now that something was taken."""
+    def more(self) -> None:
+        """Let more come. Raises `ClientGone` where none will."""
         ...
 
 
@@ -76,6 +79,7 @@ class Content:
         Raises:
             ContentTooLarge: it is longer than is taken.
             BadContent: it is broken.
+            ClientGone: the client has ended its side before.
             RequestTimeout: it did not come in time.
         """
         inlet, limits = self._inlet, self._limits
@@ -85,12 +89,17 @@ class Content:
             inlet.proceed()
         self._due = monotonic() + limits.content_seconds
         while not self._take():
-            inlet.resume()
+            inlet.more()
             self._waiting = self._loop.create_future()
             await self._waiting
         self._due = float("inf")
         self._waiting = None
         return b"".join(self._parts)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._waiting is not None
 
     def came(self) -> None:
         """More of it is there."""
@@ -101,19 +110,18 @@ class Content:
         """Look whether its time is up."""
         if now > self._due and self._waiting is not None and not self._waiting.done():
             self._due = float("inf")
+            self.is_broken = True
             detail = f"The content did not come within {self._limits.content_seconds:g} seconds."
             self._waiting.set_exception(RequestTimeout(detail))
 
-    def skip(self) -> bool:
-        """Leave out what nobody asked for; whether the next request can be found."""
+    def unread(self) -> int | None:
+        """How many bytes nobody asked for; None where the next request is not found behind them."""
+        if self.is_broken:
+            return None
         if self._chunks is not None:
-            return self._chunks.done and not self.is_broken
-        buffer = self._inlet.buffer
-        if self._left > len(buffer):
-            return False
-        del buffer[: self._left]
-        self._left = 0
-        return True
+            return 0 if self._chunks.done else None
+        missing = self._left - len(self._inlet.buffer)
+        return self._left if missing <= (0 if self._expects else SKIPPED) else None
 
     def _take(self) -> bool:
         """Take what has come; whether that was all."""

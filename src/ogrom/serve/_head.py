@@ -46,7 +46,7 @@ class Head(Struct, frozen=True, gc=False):
     """Whether the client waits for "100 Continue" before it sends the content."""
     id: str
     """The client's own id for its request; "" where it names none that can be taken."""
-    minor: int
+    version: int
     """1 for HTTP/1.1, 0 for HTTP/1.0."""
 
 
@@ -72,7 +72,7 @@ def take(buffer: bytearray, looked: int, limit: int) -> bytes | None:
     if line == 0 or (line > 0 and buffer[line - 1] != 0x0D):
         raise BadHead(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
     if len(buffer) > limit:
-        if line < 0:
+        if not 0 <= line <= limit:
             raise BadHead(414, "The URI is too long.")
         raise BadHead(431, f"More than {limit} bytes of header fields.")
     return None
@@ -93,16 +93,16 @@ def parse(head: bytes, *, max_target: int) -> Head:
     said = _LINES.get(line)
     if said is None or len(line) > max_target:
         said = _remembered(_LINES, line, _request_line(line.decode("latin-1"), max_target))
-    method, target, minor, path, query = said
-    if minor:
-        known = _BLOCKS.get(block) or _remembered(_BLOCKS, block, _fields(block, minor))
+    method, target, version, path, query = said
+    if version:
+        known = _BLOCKS.get(block) or _remembered(_BLOCKS, block, _fields(block, version))
     else:
-        known = _fields(block, minor)
+        known = _fields(block, version)
     headers, length, keep_alive, expects, given = known
     headers = headers.copy()  # whatever is done to them
     if not path:
         path, _, query = _origin_form(method, target, headers).partition("?")
-    return Head(method, path, query, headers, length, keep_alive, expects, given, minor)
+    return Head(method, path, query, headers, length, keep_alive, expects, given, version)
 
 
 Fields = tuple[dict[str, str], int, bool, bool, str]
@@ -127,7 +127,7 @@ def _remembered(known: dict[bytes, T], key: bytes, value: T) -> T:
     return value
 
 
-def _fields(block: bytes, minor: int) -> Fields:
+def _fields(block: bytes, version: int) -> Fields:
     """What the lines after the request line say."""
     lines = block.decode("latin-1").split("\r\n") if block else []
     if len(block.translate(None, _PLAIN)) != 2 * max(0, len(lines) - 1):  # of CR and LF, if plain
@@ -144,20 +144,20 @@ def _fields(block: bytes, minor: int) -> Fields:
             value = f"{headers[name]}{joint}{value}"
         headers[name] = value
     host = headers.get("host")
-    if hosts or (host is None and minor):
+    if hosts or (host is None and version):
         raise BadHead(400, "There must be one Host (RFC 9112, section 3.2).")
     if host is not None and host not in _HOSTS:
         _check_host(host)
     length = 0
     if "transfer-encoding" in headers or "content-length" in headers:
-        length = _length(headers, minor)
+        length = _length(headers, version)
     connection = headers.get("connection")
     given = headers.get("x-request-id", "")
     return (
         headers,
         length,
-        bool(minor) if connection is None else _keep_alive(connection, minor),
-        "expect" in headers and minor == 1 and _expects(headers["expect"]),
+        bool(version) if connection is None else _keep_alive(connection, version),
+        "expect" in headers and version == 1 and _expects(headers["expect"]),
         given if REQUEST_ID.fullmatch(given) else "",
     )
 
@@ -201,12 +201,12 @@ def _request_line(line: str, max_target: int) -> tuple[str, str, int, str, str]:
         raise BadHead(400, "The method is no token (RFC 9110, section 9.1).")
     if not (target and target.isascii() and target.isprintable()) or "#" in target:
         raise BadHead(400, "The target holds what no URI has: percent-encode it.")
-    minor = _minor(protocol)
+    version = _version(protocol)
     path, _, query = target.partition("?") if target[0] == "/" else ("", "", "")
-    return method, target, minor, path, query
+    return method, target, version, path, query
 
 
-def _minor(protocol: str) -> int:
+def _version(protocol: str) -> int:
     if protocol == "HTTP/1.1":
         return 1
     if protocol == "HTTP/1.0":
@@ -246,7 +246,7 @@ _ABSOLUTE: Final = re.compile(
 )
 
 
-def _length(headers: dict[str, str], minor: int) -> int:
+def _length(headers: dict[str, str], version: int) -> int:
     """How long the content is; -1 for chunks (RFC 9112, section 6.3)."""
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is None:
@@ -256,7 +256,7 @@ def _length(headers: dict[str, str], minor: int) -> int:
         return int(length)
     if length is not None:
         raise BadHead(400, "Content-Length with Transfer-Encoding (RFC 9112, section 6.3).")
-    if minor == 0:
+    if version == 0:
         raise BadHead(400, "HTTP/1.0 knows no Transfer-Encoding (RFC 9112, section 6.1).")
     codings = [each.strip(" \t").lower() for each in coding.split(",")]
     if codings[-1] != "chunked" or codings.count("chunked") > 1:
@@ -266,9 +266,9 @@ def _length(headers: dict[str, str], minor: int) -> int:
     return -1
 
 
-def _keep_alive(connection: str, minor: int) -> bool:
+def _keep_alive(connection: str, version: int) -> bool:
     options = {each.strip(" \t").lower() for each in connection.split(",")}
-    return "close" not in options and (minor == 1 or "keep-alive" in options)
+    return "close" not in options and (version == 1 or "keep-alive" in options)
 
 
 def _expects(expectation: str) -> bool:

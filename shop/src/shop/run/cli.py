@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from ogrom.serve import ListenError, serve, worker
+from ogrom.serve import Limits, ListenError, serve, worker
 from ogrom.sources.sql import SourceError
 from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
 from shop.run.migrate_cmd import migrate
 from shop.run.settings import Settings, SettingsError
-from shop.run.wiring import logged
+from shop.run.wiring import ANSWER_SECONDS, logged
 from shop.sources.demo import DemoUser
 
 
@@ -90,8 +90,12 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None, work
         print("\n".join(lines), file=sys.stderr, flush=True)
 
     try:
+        settings.make_state()
         make, log = logged(settings, greet=greet)
-        serve(make, place, log=log, workers=workers)
+        limits = Limits(answer_seconds=ANSWER_SECONDS)
+        serve(make, place, limits=limits, log=log, workers=workers)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
     except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None
     except SourceError as error:
