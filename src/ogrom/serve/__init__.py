@@ -6,6 +6,7 @@ from ogrom.serve._listen import ListenError, listen
 from ogrom.serve._log import JsonLog, LogHandler, RequestLog, to_stdout
 from ogrom.serve._server import serve
 from ogrom.serve._ship import EventIds, Shipper
+from ogrom.serve._workers import worker
 from ogrom.serve.asgi import AsgiApp, asgi
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "listen",
     "serve",
     "to_stdout",
+    "worker",
 ]
