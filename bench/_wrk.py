@@ -85,8 +85,8 @@ def read(said: str) -> Load:
     return Load(
         requests=int(_found(r"(\d+) requests in", said)),
         rate=float(_found(r"Requests/sec:\s+([\d.]+)", said)),
-        p50=_milliseconds(_found(r"50%\s+(\S+)", said)),
-        p99=_milliseconds(_found(r"99%\s+(\S+)", said)),
+        p50=_milliseconds(_found(r"(?m)^ +50% +(\S+)", said)),
+        p99=_milliseconds(_found(r"(?m)^ +99% +(\S+)", said)),
         errors=sum(map(int, failed)) + int(_found(r"Non-2xx or 3xx responses: (\d+)", said, "0")),
     )
 
