@@ -30,6 +30,27 @@ class Ask(NamedTuple):
         return "\n".join(lines)
 
 
+class Each(NamedTuple):
+    """GETs of several paths, in turn."""
+
+    paths: tuple[str, ...]
+    start: int = 0
+    """Which comes first, counted from 0."""
+
+    @property
+    def path(self) -> str:
+        """The first of them."""
+        return self.paths[self.start]
+
+    def script(self) -> str:
+        """They in wrk's Lua."""
+        listed = ", ".join(map(_lua, self.paths))
+        return (
+            f"local paths, n = {{{listed}}}, {self.start - 1}\n"
+            "function request() n = n + 1; return wrk.format('GET', paths[n % #paths + 1]) end"
+        )
+
+
 def _lua(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
@@ -59,7 +80,7 @@ def program() -> str:
     return done.stdout.strip()
 
 
-def load(port: int, ask: Ask, *, seconds: int, rate: float | None = None) -> Load:
+def load(port: int, ask: Ask | Each, *, seconds: int, rate: float | None = None) -> Load:
     """Requests for some seconds, as fast as they are answered or about `rate` a second."""
     script, connections = ask.script(), CONNECTIONS
     if rate is not None:  # each connection waits 5 to 15 ms before every request
@@ -85,8 +106,8 @@ def read(said: str) -> Load:
     return Load(
         requests=int(_found(r"(\d+) requests in", said)),
         rate=float(_found(r"Requests/sec:\s+([\d.]+)", said)),
-        p50=_milliseconds(_found(r"(?m)^ +50% +(\S+)", said)),
-        p99=_milliseconds(_found(r"(?m)^ +99% +(\S+)", said)),
+        p50=_milliseconds(_found(r"\n +50%\s+(\S+)", said)),
+        p99=_milliseconds(_found(r"\n +99%\s+(\S+)", said)),
         errors=sum(map(int, failed)) + int(_found(r"Non-2xx or 3xx responses: (\d+)", said, "0")),
     )
 

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import _page
 from _bench import RESULTS, report
 from _chart import bars
-from _questions import FURTHER, QUESTIONS, Reply, Server, asked
+from _further import FURTHER
+from _questions import QUESTIONS, Reply, Server, asked
 from _running import PEERS_PYTHON, Running, running
 from _wrk import Ask, load, program
 

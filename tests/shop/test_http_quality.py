@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from support.exchange import Wire
 from support.quality import METHODS, of_answer, of_shared, of_url, value
 from support.server import shop_server
-from support.wire import Wire
 
 from shop.protocols import LOCALES
 

@@ -11,9 +11,9 @@ import brotli
 import msgspec
 import pytest
 import zstandard
+from support.exchange import Wire
 from support.server import shop_server
 from support.varnish import in_front_of
-from support.wire import Wire
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ import brotli
 import msgspec
 import zstandard
 
-from support.wire import Answer, Wire
+from support.exchange import Answer, Wire
 
 Fields = Mapping[str, str]
 

@@ -8,7 +8,7 @@ import debian
 import pytest
 import varnish
 
-from support.wire import Wire
+from support.exchange import Wire
 
 
 @contextmanager

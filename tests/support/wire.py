@@ -1,120 +1,213 @@
-"""HTTP/1.1 as it is on the wire: nothing is added to a request, nothing of an answer is lost or mended."""
+"""HTTP/1.1 from the client's side, byte by byte: what is sent, and what comes back taken apart."""
 
-import re
+import contextlib
+import json
 import socket
-from dataclasses import dataclass
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
-STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) ([\t \x21-\x7e\x80-\xff]*)")
-"""RFC 9112, section 4."""
-FIELD_LINE = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?[ \t]*"
-)
-"""RFC 9112, section 5, and RFC 9110, section 5.5."""
+import h11
 
-
-class Malformed(AssertionError):
-    """An answer that is not HTTP/1.1."""
+ECHO = Path(__file__).parents[1] / "serve" / "echo.py"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, as it came."""
+    """One answer, whole and well formed."""
 
     status: int
-    lines: tuple[tuple[str, str], ...]
-    """Every field line, in order; names as they were sent."""
+    fields: Mapping[str, str]
     content: bytes
 
-    def __getitem__(self, name: str) -> str:
-        """A field; "" where it was not sent. Several lines are one value, joined by ", "."""
-        return ", ".join(value for each, value in self.lines if each.lower() == name.lower())
-
-    def __contains__(self, name: str) -> bool:
-        return any(each.lower() == name.lower() for each, _ in self.lines)
+    @property
+    def ends(self) -> bool:
+        """Whether it says that the connection ends with it."""
+        return "close" in self.fields.get("connection", "").lower()
 
     @property
-    def names(self) -> set[str]:
-        """The fields' names, in lower case."""
-        return {name.lower() for name, _ in self.lines}
+    def json(self) -> dict[str, object]:
+        """Its content."""
+        return json.loads(self.content)
 
 
-class Wire:
-    """A client of one server on this machine. It keeps its connection, and so changes."""
+class Malformed(AssertionError):
+    """What came back is not HTTP."""
 
-    def __init__(self, port: int, *, timeout: float = 30) -> None:
-        self._port, self._timeout = port, timeout
-        self._socket: socket.socket | None = None
 
-    def close(self) -> None:
-        """Hang up."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+def answers(received: bytes, methods: Sequence[str] = ()) -> list[Answer]:
+    """All that was answered, read strictly.
 
-    def ask(self, method: str, target: str, content: bytes = b"", **fields: str) -> Answer:
-        """One request; in the fields' names, "_" stands for "-"."""
-        lines = [f"{method} {target} HTTP/1.1", "Host: wire.test"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-        if content:
-            lines.append(f"Content-Length: {len(content)}")
-        sent = "\r\n".join([*lines, "", ""]).encode("latin-1") + content
-        return self.send(sent, head=method == "HEAD")
+    Args:
+        received: from the first byte to the end of the connection.
+        methods: of the requests, in their order: what answers to HEAD have no content. GET is
+            assumed beyond the last.
 
-    def send(self, sent: bytes, *, head: bool = False) -> Answer:
-        """The answer to these bytes; `head`: it has no content, whatever its fields say."""
-        kept = self._socket is not None
+    Raises:
+        Malformed: these are no answers, or the last one is not whole.
+    """
+    found: list[Answer] = []
+    rest = received
+    while rest:
+        method = methods[len(found)] if len(found) < len(methods) else "GET"
+        answer, rest = _one(rest, method)
+        found.append(answer)
+        if answer.ends and rest:
+            raise Malformed(f"After an answer that says close: {rest[:200]!r}")
+    return found
+
+
+def _one(received: bytes, method: str) -> tuple[Answer, bytes]:
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(received)
+    client.receive_data(b"")
+    head: h11.Response | None = None
+    content = b""
+    try:
+        while not isinstance(event := client.next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                content += event.data
+            elif not isinstance(event, h11.InformationalResponse):
+                raise Malformed(f"{event!r} in {received[:400]!r}")
+    except h11.RemoteProtocolError as error:
+        raise Malformed(f"{error}: {received[:400]!r}") from None
+    assert head is not None
+    fields = {name.decode().lower(): value.decode("latin-1") for name, value in head.headers}
+    return Answer(head.status_code, fields, content), client.trailing_data[0]
+
+
+@dataclass
+class Served:
+    """A server that runs in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    address: tuple[str, int] | str
+    kind: str = "ours"
+    started: float = field(default_factory=time.monotonic)
+
+    def connect(self, wait: float = 30) -> socket.socket:
+        """A connection; every step of it may take so many seconds."""
+        family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
+        client = socket.socket(family, socket.SOCK_STREAM)
+        client.settimeout(wait)
         try:
-            return self._send(sent, head=head)
-        except (ConnectionError, EOFError):  # the server may have hung up between two requests
-            self.close()
-            if not kept:
-                raise
-            return self._send(sent, head=head)
+            client.connect(self.address)
+        except BaseException:
+            client.close()
+            raise
+        if family == socket.AF_INET:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return client
 
-    def _send(self, sent: bytes, *, head: bool) -> Answer:
-        if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self._port), self._timeout)
-        self._socket.sendall(sent)
-        with self._socket.makefile("rb") as heard:
-            status, lines = self._head(heard)
-            answer = Answer(status, lines, b"")
-            if head or status < 200 or status in {204, 304}:
-                content = b""
-            elif answer["transfer-encoding"].lower() == "chunked":
-                content = self._chunks(heard)
-            elif "content-length" in answer:
-                content = self._exactly(heard, int(answer["content-length"]))
-            else:
-                content = heard.read()
-                self.close()
-        if "close" in answer["connection"].lower():
-            self.close()
-        return Answer(status, lines, content)
+    def raw(self, *parts: bytes, ends: bool = True, pause: float = 0, wait: float = 30) -> bytes:
+        """All that comes back for these parts until the server ends the connection.
 
-    def _head(self, heard):
-        first = heard.readline()
-        if not first:
-            raise EOFError
-        found = STATUS_LINE.fullmatch(first.removesuffix(b"\r\n"))
-        if found is None or not first.endswith(b"\r\n"):
-            raise Malformed(f"no status line: {first!r}")
-        lines = []
-        while (line := heard.readline()) != b"\r\n":
-            field = FIELD_LINE.fullmatch(line.removesuffix(b"\r\n"))
-            if field is None or not line.endswith(b"\r\n"):
-                raise Malformed(f"no field: {line!r}")
-            lines.append((field[1].decode(), (field[2] or b"").decode("latin-1")))
-        return int(found[1]), tuple(lines)
+        Args:
+            parts: sent one after the other.
+            ends: whether to say after the last one that nothing more will come.
+            pause: so many seconds between two parts, so that they arrive as they were sent.
+            wait: for so many seconds for the next byte.
 
-    def _chunks(self, heard) -> bytes:
-        parts = []
-        while size := int(heard.readline().split(b";")[0], 16):
-            parts.append(self._exactly(heard, size + 2)[:-2])
-        heard.readline()
-        return b"".join(parts)
+        Raises:
+            TimeoutError: the server neither says anything nor ends the connection.
+        """
+        with self.connect(wait) as client:
+            with contextlib.suppress(ConnectionError):  # it may have ended it by now
+                for number, part in enumerate(parts):
+                    if pause and number:
+                        time.sleep(pause)
+                    client.sendall(part)
+            if ends:
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_WR)
+            return until_end(client)
 
-    def _exactly(self, heard, size: int) -> bytes:
-        content = heard.read(size)
-        if len(content) != size:
-            raise Malformed(f"{size} bytes were promised, {len(content)} came")
-        return content
+    def ask(self, *parts: bytes, methods: Sequence[str] = (), ends: bool = True) -> list[Answer]:
+        """The answers to these bytes."""
+        return answers(self.raw(*parts, ends=ends), methods)
+
+    def metrics(self) -> str:
+        """What it tells of itself."""
+        return self.ask(b"GET /-/metrics HTTP/1.0\r\n\r\n")[0].content.decode()
+
+    def kill(self) -> None:
+        """End it, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+
+
+def until_end(client: socket.socket) -> bytes:
+    """Whatever comes until the server ends the connection."""
+    found = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while data := client.recv(1 << 16):
+            found += data
+    return bytes(found)
+
+
+def request(
+    target: str,
+    *fields: str,
+    method: str = "GET",
+    content: bytes | None = None,
+    host: str = "Host: a",
+    version: str = "1.1",
+) -> bytes:
+    """A request's bytes; `Content-Length` is that of the content, where there is any."""
+    lines = [f"{method} {target} HTTP/{version}", *([host] if host else []), *fields]
+    if content is not None:
+        lines.append(f"Content-Length: {len(content)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (content or b"")
+
+
+@contextmanager
+def echo(
+    kind: str = "ours",
+    *,
+    where: str = "",
+    limits: Mapping[str, float] | None = None,
+    listener: socket.socket | None = None,
+) -> Iterator[Served]:
+    """The service of `serve/echo.py`, up; killed, if it still runs, when the block is left.
+
+    Args:
+        kind: `ours` or `uvicorn`.
+        where: what it listens on by itself (`unix:…`, `127.0.0.1:8080`); "" for a socket handed down.
+        limits: other ones than the default.
+        listener: the socket to hand down; None for one of its own.
+    """
+    with contextlib.ExitStack() as stack:
+        if not where and listener is None:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4096))
+        place, address, passed = where, where.removeprefix("unix:"), ()
+        if listener is not None:
+            place, passed = f"fd:{listener.fileno()}", (listener.fileno(),)
+            address = listener.getsockname()
+        elif not where.startswith("unix:"):
+            host, _, port = where.rpartition(":")
+            address = (host, int(port))
+        command = [sys.executable, str(ECHO), kind, place, json.dumps(dict(limits or {}))]
+        served = Served(subprocess.Popen(command, pass_fds=passed), address, kind)
+        stack.callback(served.kill)
+        wait_until_up(served)
+        yield served
+
+
+def wait_until_up(served: Served) -> None:
+    """Until it says that it is live."""
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError, Malformed, IndexError):
+            if served.ask(b"GET /-/live HTTP/1.0\r\n\r\n", ends=False)[0].status == 200:
+                return
+        assert served.process.poll() is None, "the server ended as it started"
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.02)

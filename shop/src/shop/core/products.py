@@ -4,7 +4,7 @@ import msgspec
 
 from ogrom.http import CSV, JSON, MSGPACK, Answer, Context, Resource, problem
 from shop.core.caching import public
-from shop.core.paging import links
+from shop.core.paging import age, links
 from shop.protocols import Product, ProductQuery, Products
 
 
@@ -19,7 +19,8 @@ def products(source: Products, locale: str, *, fresh: int = 0) -> Resource[None]
             "total": found.total,
             "facets": found.facets,
         }
-        return Answer(page, links(ctx, query.page, query.per_page, found.total))
+        fields = links(ctx, query.page, query.per_page, found.total)
+        return Answer(page, fields | age(found.age))
 
     return Resource(
         name="products",
@@ -42,7 +43,7 @@ def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Produc
         places = {
             name: ctx.path_for(name, product_id=product.id) for name in ("ratings", "comments")
         }
-        return {**_plain(product), "links": places}
+        return Answer({**_plain(product), "links": places}, age(product.age))
 
     return Resource(
         name="product",
@@ -58,6 +59,10 @@ def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Produc
 NO_PRODUCT = problem("There is no product with this id in this locale. GET products to find some.")
 
 
+_ABOUT = frozenset({"revision", "age"})
+"""Not the product's own: header fields tell of them."""
+
+
 def _summary(ctx: Context, product: Product) -> dict[str, object]:
     return {**_plain(product), "url": ctx.path_for("product", product_id=product.id)}
 
@@ -66,5 +71,5 @@ def _plain(product: Product) -> dict[str, object]:
     return {
         name: value
         for name, value in msgspec.structs.asdict(product).items()
-        if value not in ("", (), None) and name != "revision"
+        if value not in ("", (), None) and name not in _ABOUT
     }
