@@ -2,11 +2,13 @@
 
 import asyncio
 import importlib.util
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -24,6 +26,7 @@ from ogrom.http import (
     Updated,
 )
 from ogrom.http._anatomy import ORDER
+from ogrom.http._questions import last_modified
 from ogrom.http.insight import Seen, anatomy, ends_of, explain, reach, words
 
 # Resources and requests as chance has them: those that the two ways of answering are compared with.
@@ -34,6 +37,9 @@ assert _spec is not None
 assert _spec.loader is not None
 made_up = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(made_up)
+
+
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # to shrink what chance made takes minutes
 
 
 def watched(service: Service, request: Request) -> tuple[Any, list[Any], list[Any], Any]:
@@ -81,7 +87,7 @@ def test_every_edge_leads_forward():
         assert ORDER.index(name) < ORDER.index(following)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, phases=QUICK)
 @given(st.data())
 def test_an_explanation_agrees_with_the_answer(data: Any) -> None:
     """Whatever resource and request: what an explanation comes to is what the walk was answered."""
@@ -93,7 +99,7 @@ def test_an_explanation_agrees_with_the_answer(data: Any) -> None:
             assert why.answer in {None, step.answer}, (step, why)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, phases=QUICK)
 @given(st.data())
 def test_the_way_taken_is_in_the_resources_own_graph(data: Any) -> None:
     """What is left of a traced walk in the method's own graph goes from edge to edge."""
@@ -110,13 +116,14 @@ def test_the_way_taken_is_in_the_resources_own_graph(data: Any) -> None:
         path = drawn.path(tuple(step.name for step in steps))
         edges = {(edge.start, edge.end) for edge in drawn.edges}
         ended = response.error is not None or walk.refusal is not None
-        pairs = list(zip(path, path[1:], strict=False))
+        pairs = list(pairwise(path))
         assert path[0] == drawn.start or ended
         if not ended:
             assert [pair for pair in pairs if pair not in edges] == []
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, phases=QUICK)
 @given(st.data())
 def test_a_request_that_depends_on_nobody_comes_where_it_was_meant_to(data: Any) -> None:
     """For every end of whatever resource: a request that needs nothing of it ends there when sent."""
@@ -142,8 +149,9 @@ def look(service: Service, request: Request, trace: str = "t") -> Seen:
     answers = {step.name: step.answer for step in steps if step.answer is not None}
     tag = walk.tag if walk is not None else None
     changed = None
-    if walk is not None and walk.entity is not None and callable(walk.resource.last_modified):
-        changed = walk.resource.last_modified(walk.entity)
+    if walk is not None and walk.entity is not None:
+        with suppress(Exception):  # made up to fail
+            changed = last_modified(walk)
     return Seen(request, answers, tag, changed, trace)
 
 
@@ -193,7 +201,7 @@ COLLAGE: Resource[str] = Resource(
         ("handle_unsupported_media_type", "PUT", ("content-type", "application/x-not-offered")),
         ("handle_unprocessable_content", "PUT", ("content-type", "application/json")),
         ("handle_content_too_large", "PUT", ("content-length", str((1 << 20) + 1))),
-        ("handle_bad_request", "PUT", ("content-range", "bytes 0-0/1")),
+        ("handle_bad_request", "PUT", None),
         ("handle_no_content", "DELETE", ("if-match", '"r7"')),
     ],
 )
@@ -232,16 +240,21 @@ def test_what_depends_on_the_resource_is_said() -> None:
     assert "find (tests/http/test_insight.py:" in broken.says
 
 
-def test_without_a_tag_no_304() -> None:
-    """It is said why there is no request, instead of one that would not do."""
+def test_without_a_tag_only_a_star_comes_to_304() -> None:
+    """Where there is nothing to compare with; and of POST nothing at all comes there."""
     plain: Resource[Any] = Resource(name="plain", exists=find)
     service = Service({"/p": plain})
-    seen = [look(service, Request(method="GET", path="/p"))]
     match = service.router.match("/p")
     assert match is not None
-    found = reach(service.prepared(match.route), "handle_not_modified", seen, match, service.router)
-    assert not found.found
-    assert "neither etag nor last_modified" in found.says
+    seen = [look(service, Request(method="GET", path="/p"))]
+    prepared = service.prepared(match.route)
+    found = reach(prepared, "handle_not_modified", seen, match, service.router)
+    assert found.request is not None
+    assert "*" == found.request.headers["if-none-match"]
+    assert "handle_not_modified" == watched(service, found.request)[1][-1].name
+    never = reach(prepared, "handle_created", seen, match, service.router)
+    assert not never.found
+    assert "No request" in never.says
 
 
 def test_each_item_of_a_list_is_compared() -> None:
@@ -282,10 +295,6 @@ def test_own_declared_and_default_are_told_apart() -> None:
         for node in anatomy(service.prepared(next(service.leaves())), "GET").nodes
     }
     assert {"handle_forbidden"} == set(drawn) - {"content_headers_valid"}
-    drawn = {
-        node.name: node.source
-        for node in anatomy(Service({"/c": COLLAGE}).prepared(next(Service({"/c": COLLAGE}).leaves())), "PUT").nodes
-    } if False else {}
     service = Service({"/c": COLLAGE})
     drawn = {
         node.name: node.source

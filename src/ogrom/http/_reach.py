@@ -11,6 +11,7 @@ said (`Reach.needs`).
 import heapq
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
@@ -38,7 +39,7 @@ UNKNOWN_METHOD: Final = "BREW"
 _OWN: Final = 100
 """What it costs to want a function of the resource's own to answer otherwise than it did, or than is
 known: more than any change of a request."""
-_VISITS: Final = 40
+_VISITS: Final = 20
 """How often a place is come by, each time with another draft, before it is given up."""
 _LONGEST: Final = 4 << 20
 """No longer content, in bytes, is made up."""
@@ -180,6 +181,8 @@ class _Way:
     """How far one has come: what was asked, and what it came to."""
 
     draft: _Draft
+    walk: Walk
+    """As those questions have left it."""
     taken: tuple[tuple[str, bool | None], ...] = ()
     needs: tuple[tuple[str, bool], ...] = ()
     assumes: tuple[tuple[str, bool], ...] = ()
@@ -199,6 +202,9 @@ class _Search:
     ) -> None:
         self._real = prepared
         self._plan: Plan = plan_of(prepared, method)
+        self._edges = tuple(edges_of(self._plan))
+        self._end, self._leads = "", set[str]()
+        self._vain: dict[tuple[str, str], bool] = {}
         self._method = method
         self._base = base
         self._match, self._router = match, router
@@ -221,33 +227,35 @@ class _Search:
 
     def to(self, end: str) -> tuple[int, Reach] | None:
         """The cheapest way to an end, and what it costs; None where there is none."""
-        leads = self._leading_to(end)
-        if self._plan.start not in leads:
+        self._end, self._leads = end, self._leading_to(end)
+        self._vain.clear()
+        if self._plan.start not in self._leads:
             return None
         base = self._base.request
         content = base.content if isinstance(base.content, bytes) else b""
         headers = {key: each for key, each in base.headers.items() if key != "transfer-encoding"}
-        start = _Way(_Draft(base.query, headers, content))
+        draft = _Draft(base.query, headers, content)
+        start = self._walked(draft, ())
+        assert start is not None  # nothing was asked yet
         turn = count()
-        ahead: list[tuple[int, int, str, _Way]] = [(0, next(turn), self._plan.start, start)]
+        ahead = [(0, next(turn), self._plan.start, _Way(draft, start))]
         visits: dict[str, int] = {}
         while ahead:
             cost, _, node, way = heapq.heappop(ahead)
             if node == end:
                 return cost, self._reached(end, way)
             visits[node] = visits.get(node, 0) + 1
-            if node in HANDLERS or node not in leads or visits[node] > _VISITS:
+            if node in HANDLERS or visits[node] > _VISITS:
                 continue
             for more, following, onward in self._onward(node, way):
-                if following in leads:
+                if following in self._leads:
                     heapq.heappush(ahead, (cost + more, next(turn), following, onward))
         return None
 
     def _leading_to(self, end: str) -> set[str]:
         """Backwards: all places from which the end can be come to."""
-        edges = list(edges_of(self._plan))
         leads = {end}
-        for edge in reversed(edges):  # they lead forward, so once through is enough
+        for edge in reversed(self._edges):  # they lead forward, so once through is enough
             if edge.end in leads:
                 leads.add(edge.start)
         return leads
@@ -257,23 +265,48 @@ class _Search:
             yield 0, following, replace(way, taken=(*way.taken, (node, None)))
             return
         _, yes, no = self._plan.steps[node]
+        if decides_itself(self._real.resource, node):
+            for answer, following in ((True, yes), (False, no)):
+                yield self._own(node, way, following, answer=answer)
+            return
+        said = self._ask(node, way.walk)
+        if said is not None:
+            taken = (*way.taken, (node, said))
+            yield 0, yes if said else no, replace(way, taken=taken)
         for answer, following in ((True, yes), (False, no)):
+            if said is answer or self._in_vain(following, yes if said else no, said=said):
+                continue
             taken = (*way.taken, (node, answer))
-            if decides_itself(self._real.resource, node):
-                seen = self._base.answers.get(node)
-                if seen is answer:
-                    onward = replace(way, taken=taken, assumes=(*way.assumes, (node, answer)))
-                    yield 0, following, onward
-                else:
-                    onward = replace(way, taken=taken, needs=(*way.needs, (node, answer)))
-                    yield _OWN + (50 if seen is not None else 0), following, onward
-                continue
-            if self._holds(way.draft, taken):
-                yield 0, following, replace(way, taken=taken)
-                continue
-            for draft in self._changed(node, way, answer=answer):
-                if self._holds(draft, taken):
-                    yield 1, following, replace(way, taken=taken, draft=draft)
+            for cost, draft in self._changed(node, way, answer=answer):
+                if (walk := self._walked(draft, taken)) is not None:
+                    yield cost, following, replace(way, taken=taken, draft=draft, walk=walk)
+
+    def _own(self, node: str, way: _Way, following: str, *, answer: bool) -> tuple[int, str, _Way]:
+        """A function of the resource's own says so: as it was seen to, or as it would have to."""
+        seen = self._base.answers.get(node)
+        walk = copy(way.walk)
+        if node == "exists":
+            walk.exists, walk.entity = answer, object() if answer else None
+        onward = replace(way, taken=(*way.taken, (node, answer)), walk=walk)
+        if seen is answer:
+            return 0, following, replace(onward, assumes=(*way.assumes, (node, answer)))
+        cost = _OWN + (50 if seen is not None else 0)
+        return cost, following, replace(onward, needs=(*way.needs, (node, answer)))
+
+    def _in_vain(self, other: str, present: str, *, said: bool | None) -> bool:
+        """Whether the other answer leads nowhere but back to where the present one leads."""
+        if said is None or present not in self._leads:
+            return False
+        key = other, present
+        if key not in self._vain:
+            ahead, known = [other], {present}
+            while ahead:
+                each = ahead.pop()
+                if each not in known and each in self._leads:
+                    known.add(each)
+                    ahead += [edge.end for edge in self._edges if edge.start == each]
+            self._vain[key] = self._end not in known
+        return self._vain[key]
 
     def _request(self, draft: _Draft) -> Request:
         headers = dict(draft.headers)
@@ -301,9 +334,6 @@ class _Search:
                 return None
         return walk
 
-    def _holds(self, draft: _Draft, taken: Iterable[tuple[str, bool | None]]) -> bool:
-        return self._walked(draft, taken) is not None
-
     def _ask(self, name: str, walk: Walk) -> bool | None:
         if name == "precondition_required":  # of the real resource; the stand-in has no such say
             return (
@@ -316,14 +346,18 @@ class _Search:
             said.__await__().send(None)  # a content that is there already is read without a wait
         except StopIteration as done:
             return bool(done.value)
-        except Refused:
+        except (Refused, ValueError):  # what is no tag or no charset is the resource's own mistake
             return None
         return None
 
     # changes
 
-    def _changed(self, node: str, way: _Way, *, answer: bool) -> Iterator[_Draft]:
-        """Drafts that may bring about the other answer."""
+    def _changed(self, node: str, way: _Way, *, answer: bool) -> Iterator[tuple[int, _Draft]]:
+        """Drafts that may bring about the other answer, and what each costs."""
+        for draft in self._drafts(node, way, answer=answer):
+            yield 2 if "*" in {draft.headers.get(name) for name in _TAGS} else 1, draft
+
+    def _drafts(self, node: str, way: _Way, *, answer: bool) -> Iterator[_Draft]:
         draft = way.draft
         if (presence := _PRESENCE.get(node)) is not None:
             values = self._values(presence, way) if answer else (None,)
@@ -360,9 +394,16 @@ class _Search:
         if field.endswith("-since"):
             dates = () if self._date is None else (format_http_date(self._date),)
             return (*dates, LONG_AGO, NO_DATE)
-        known = self._walked(way.draft, way.taken)
-        tag = questions.variant_tag(known) if known is not None else None
-        return (*(() if tag is None else (str(tag),)), "*", NO_SUCH_TAG)
+        tag = self._sendable(way)
+        return (*(() if tag is None else (tag,)), "*", NO_SUCH_TAG)
+
+    def _sendable(self, way: _Way) -> str | None:
+        """The tag of the variant that the draft would get; None where none is known."""
+        try:
+            tag = questions.variant_tag(way.walk)
+        except ValueError:  # the resource's own mistake: its answers are 500
+            return None
+        return None if tag is None else str(tag)
 
     def _new_queries(self) -> Iterator[str]:
         yield from self._queries
@@ -418,6 +459,7 @@ class _Search:
         )
 
 
+_TAGS: Final = ("if-match", "if-none-match")
 _PRESENCE: Final = {
     "accept_exists": "accept",
     "accept_language_exists": "accept-language",
