@@ -4,6 +4,7 @@ For those who show or test a service; nothing here is in the way of a request.
 """
 
 from ogrom.http._anatomy import Anatomy, Edge, Node, Place, Source, anatomy, node_of, short_path
+from ogrom.http._nearest import Tried, tried
 from ogrom.http._reach import Need, Reach, Seen, ends_of, reach
 from ogrom.http._walk import Prepared, Walk
 from ogrom.http._why import Row, Why, explain, words
@@ -19,6 +20,7 @@ __all__ = [
     "Row",
     "Seen",
     "Source",
+    "Tried",
     "Walk",
     "Why",
     "anatomy",
@@ -27,5 +29,6 @@ __all__ = [
     "node_of",
     "reach",
     "short_path",
+    "tried",
     "words",
 ]
