@@ -232,7 +232,6 @@ class _Writer:
         status = response.status if response is not None else 0
         fields = tuple(response.headers) if response is not None else ()
         answer = response.content if response is not None else b""
-        answer = answer if isinstance(answer, bytes) else b""  # pyright: ignore[reportUnnecessaryIsInstance]
         end = recording.names[-1] if recording.names and raised is None else ""
         summary = Summary(
             number=number,

@@ -87,8 +87,8 @@ def _masked(value: Any, redactor: Redactor) -> Any:
             key: MASK
             if redactor.is_secret(str(key)) and isinstance(each, str | int)
             else _masked(each, redactor)
-            for key, each in cast("dict[Any, Any]", value).items()
+            for key, each in value.items()
         }
     if isinstance(value, list):
-        return [_masked(each, redactor) for each in cast("list[Any]", value)]
+        return [_masked(each, redactor) for each in value]
     return value
