@@ -223,7 +223,13 @@ class _Search:
 
     def _constant_tag(self) -> Any:
         tag = self._tag
-        return (lambda _: tag) if isinstance(tag, str) else tag
+        if not isinstance(tag, str):
+            return tag
+
+        def revision(_: object) -> str:
+            return tag
+
+        return revision
 
     def to(self, end: str) -> tuple[int, Reach] | None:
         """The cheapest way to an end, and what it costs; None where there is none."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ogrom import tracing
-from ogrom.http import ACTIONS, HANDLERS, ETag, Request, Response, Service, Step
+from ogrom.http import ACTIONS, HANDLERS, ETag, Match, Request, Response, Service, Step
 from ogrom.http.insight import (
     Prepared,
     Source,
@@ -174,19 +174,20 @@ async def record(
     if not isinstance(request.content, bytes):
         request = msgspec.structs.replace(request, content=_noting(request.content, read))
     at, started = time.time(), perf_counter()
-    response: Response | None = None
-    error: BaseException | None = None
-    try:
-        response = await service.watch(request, recording.watch)
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
+
+    def ended(response: Response | None, error: BaseException | None) -> None:
         seconds = perf_counter() - started
         recording.done()
         content = request.content if isinstance(request.content, bytes) else b"".join(read)
         written = _Writer(service, request, content, recording, redactor)
         keep(written.kept(number, at, seconds, response, error, replays, meant))
+
+    try:
+        response = await service.watch(request, recording.watch)
+    except BaseException as raised:
+        ended(None, raised)
+        raise
+    ended(response, None)
     return response
 
 
@@ -287,7 +288,7 @@ class _Writer:
             raw=self._raw(),
         )
 
-    def _matched(self) -> tuple[Any, Prepared | None]:
+    def _matched(self) -> tuple[Match[Any] | None, Prepared | None]:
         try:
             match = self._service.router.match(self._request.path)
         except ValueError:

@@ -145,7 +145,8 @@ def scrub(value: Any, secrets: Iterable[str]) -> Any:
         if isinstance(each, str):
             return pattern.sub(MASK, each)
         if isinstance(each, dict):
-            return {clean(key): clean(one) for key, one in each.items()}
+            pairs: dict[Any, Any] = each
+            return {clean(key): clean(one) for key, one in pairs.items()}
         if isinstance(each, list | tuple):
             return [clean(one) for one in cast("Sequence[Any]", each)]
         return each

@@ -43,7 +43,7 @@ def shown(
         try:
             plain = _unpacked(content, coding)
             notes.append(f"{coding}, {len(plain):,} unpacked")
-        except (OSError, ValueError, zlib.error, EOFError, brotli.error, zstandard.ZstdError):
+        except Exception:  # noqa: BLE001 - each coding has errors of its own
             return "", f"{notes[0]}, which are not {coding}"
     kind = fields.get("content-type", "")
     try:
@@ -83,12 +83,14 @@ def _json(value: Any, redactor: Redactor, *, pretty: bool) -> str:
 
 def _masked(value: Any, redactor: Redactor) -> Any:
     if isinstance(value, dict):
+        pairs: dict[Any, Any] = value
         return {
             key: MASK
             if redactor.is_secret(str(key)) and isinstance(each, str | int)
             else _masked(each, redactor)
-            for key, each in value.items()
+            for key, each in pairs.items()
         }
     if isinstance(value, list):
-        return [_masked(each, redactor) for each in value]
+        items: list[Any] = value
+        return [_masked(each, redactor) for each in items]
     return value

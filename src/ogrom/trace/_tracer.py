@@ -7,7 +7,7 @@ service. Neither is there unless somebody puts it there (`traced`, `guarded`).
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -271,16 +271,16 @@ class Guarded:
                 "The secret that switches traces on has fewer than 16 characters. Make one:"
                 ' python3 -c "import secrets; print(secrets.token_urlsafe())"'
             )
-        self._service: Final = service
+        self.service: Final = service
         self._secret: Final = secret.encode()
         self._redactor: Final = Redactor(names)
         self._ring: Final = Ring(count=50, size=8 << 20)
 
-    def respond(self, request: Request) -> Any:
+    def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
         """The response to a request."""
         given = request.headers.get(FIELD)
         if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), self._secret):
-            return self._service.respond(request)
+            return self.service.respond(request)
         return self._traced(request)
 
     async def _traced(self, request: Request) -> Response:
@@ -294,7 +294,7 @@ class Guarded:
             return _answer(200, "application/json", found.written)
         asked = structs.replace(request, headers=headers)
         number = self._ring.number()
-        response = await record(self._service, asked, self._redactor, kept.append, number)
+        response = await record(self.service, asked, self._redactor, kept.append, number)
         self._ring.put(kept[0])
         where = (FIELD.title(), f"{PREFIX}/{kept[0].summary.id}")
         return structs.replace(response, headers=(*response.headers, where))

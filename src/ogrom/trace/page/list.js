@@ -63,7 +63,8 @@ async function poll() {
     }
     $("link").textContent = "live";
     $("link").className = "";
-  } catch {
+  } catch (error) {
+    if (error.said) { $("broken").hidden = false; $("broken").textContent = error.message; }
     $("link").textContent = "the server does not answer; trying again …";
     $("link").className = "lost";
   }

@@ -40,7 +40,7 @@ async function ask(path, sent) {
   };
   const answer = await fetch(`${ROOT}/${path}`, { ...how, headers: { Accept: "application/json", ...how.headers } });
   const said = await answer.json();
-  if (!answer.ok) throw new Error(said.detail ?? `${answer.status}`);
+  if (!answer.ok) throw Object.assign(new Error(said.detail ?? `${answer.status}`), { said: true });
   return said;
 }
 
