@@ -81,7 +81,7 @@ def _named(module: Any, place: str, name: str) -> Any:
         found = module
         for part in name.split("."):
             if not hasattr(found, part):
-                public = [each for each in vars(module) if not each.startswith("_")]
+                public = [each for each in dir(module) if not each.startswith("_")]
                 raise AppError(f"{place} has no {part!r}; it has {', '.join(public[:12])}.")
             found = getattr(found, part)
         return found
@@ -110,7 +110,7 @@ def _opened(found: Any) -> AsgiApp | Make | None:
     elif isinstance(found, Service):
         app = App(service=found)
     elif isinstance(found, Resource):
-        app = App(service=Service({"/": found}))
+        app = App(service=Service({"/": cast("Resource[Any]", found)}))
     elif isinstance(found, Mapping):
         app = App(service=Service(cast("Any", found)))
     else:

@@ -197,7 +197,3 @@ def _told(error: BaseException) -> str:
     own = [frame for frame in frames if not any(each in frame.filename for each in hidden)]
     shown = ["Traceback (most recent call last):\n", *traceback.format_list(own or list(frames))]
     return "".join([*shown, *traceback.format_exception_only(error)]).strip()
-
-
-if __name__ == "__main__":
-    main()

@@ -29,6 +29,9 @@ _LOAD: Final = 60.0
 """How many seconds an application may take until it is ready."""
 
 
+_RUN: Final = "from ogrom.cli._dev_child import main; main()"
+
+
 class Child:
     """A process that serves, or waits to."""
 
@@ -36,9 +39,9 @@ class Child:
         self._ours, theirs = socket.socketpair()
         self._ours.settimeout(_LOAD)
         orders = msgspec.structs.replace(orders, control=theirs.fileno())
-        words = [sys.executable, "-m", "ogrom.cli._dev_child", msgspec.json.encode(orders).decode()]
+        words = [sys.executable, "-c", _RUN, msgspec.json.encode(orders).decode()]
         numbers = (orders.listen, orders.control, orders.ring)
-        self._process = subprocess.Popen(words, pass_fds=numbers)
+        self._process = subprocess.Popen(words, pass_fds=numbers)  # noqa: S603 - ourselves
         theirs.close()
 
     def loaded(self) -> str:

@@ -532,7 +532,9 @@ def need_of(
     who = (
         f"{place.name} ({place.where})" if place and place.where else place.name if place else name
     )
-    return Need(name, answer, f"{who} would have to {yes if answer else no}", source, seen)
+    would = yes if answer else no
+    says = f"{who} has to {would}, as before" if seen else f"{who} would have to {would}"
+    return Need(name, answer, says, source, seen)
 
 
 def _by_raising(prepared: Prepared, end: str) -> Reach:

@@ -187,7 +187,8 @@ _OF_HTTP: Final = frozenset({"precondition_required"})
 
 def _own(walk: Walk, name: str, given: Any) -> Why:
     if isinstance(given, bool):
-        return Why(None, f"declared: {name}={given}")
+        default = type(walk.resource).__dataclass_fields__[name].default
+        return Why(None, f"{'the default' if given is default else 'declared'}: {name}={given}")
     if isinstance(given, str):
         return Why(True, f"declared: {name}={given!r}")
     if name == "exists":

@@ -79,14 +79,14 @@ class Recording:
         self.calls: list[Call] = []
         self._known: dict[str, object] = {}
         self._since = perf_counter()
+        self.writing = 0.0
+        """How many seconds it took to write all this down."""
 
     def watch(self, walk: Walk, step: Step) -> None:
         """A step was taken. What it takes to write it down is not counted."""
         now = perf_counter()
         microseconds = (now - self._since) * 1e6
-        first, self.walk = self.walk is None, walk
-        if first:
-            self._known = {}
+        self.walk = walk
         self.names.append(step.name)
         if step.answer is not None:
             self.answers[step.name] = step.answer
@@ -96,6 +96,7 @@ class Recording:
             microseconds = 0.0
         self.steps.append(self._told(walk, step, microseconds))
         self._since = perf_counter()
+        self.writing += self._since - now
 
     def _told(self, walk: Walk, step: Step, microseconds: float) -> TracedStep:
         node = node_of(walk.resource, step.name, walk.request.method)
@@ -176,7 +177,7 @@ async def record(
     at, started = time.time(), perf_counter()
 
     def ended(response: Response | None, error: BaseException | None) -> None:
-        seconds = perf_counter() - started
+        seconds = perf_counter() - started - recording.writing
         recording.done()
         content = request.content if isinstance(request.content, bytes) else b"".join(read)
         written = _Writer(service, request, content, recording, redactor)
@@ -228,6 +229,7 @@ class _Writer:
     ) -> Kept:
         request, redactor, recording = self._request, self._redactor, self._recording
         match, prepared = self._matched()
+        params = match.params if match is not None else dict[str, object]()
         error = raised or (response.error if response is not None else None)
         refusal = recording.walk.refusal if recording.walk is not None else None
         status = response.status if response is not None else 0
@@ -261,10 +263,7 @@ class _Writer:
             ),
             resource=match.route.name or "" if match else "",
             pattern=match.route.pattern if match else "",
-            parameters=tuple(
-                (name, redactor.show(value))
-                for name, value in (match.params if match else {}).items()
-            ),
+            parameters=tuple((name, redactor.show(value)) for name, value in params.items()),
             tried=tried(self._service.router, request.path, 5 if match is None else 3),
             steps=tuple(recording.steps) or (_unrouted(status),),
             path=path,

@@ -86,7 +86,7 @@ class Redactor:
                     else:
                         ahead.append(value)
             elif isinstance(each, list):
-                ahead += each
+                ahead += cast("Sequence[Any]", each)
 
     def show(self, value: object, most: int = 400) -> str:
         """A value in short, for people: what goes by a secret's name is masked, however deep."""
@@ -145,7 +145,7 @@ def scrub(value: Any, secrets: Iterable[str]) -> Any:
         if isinstance(each, str):
             return pattern.sub(MASK, each)
         if isinstance(each, dict):
-            pairs: dict[Any, Any] = each
+            pairs = cast("dict[str, Any]", each)
             return {clean(key): clean(one) for key, one in pairs.items()}
         if isinstance(each, list | tuple):
             return [clean(one) for one in cast("Sequence[Any]", each)]

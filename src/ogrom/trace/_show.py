@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import brotli  # type: ignore[import-untyped]
@@ -83,14 +83,13 @@ def _json(value: Any, redactor: Redactor, *, pretty: bool) -> str:
 
 def _masked(value: Any, redactor: Redactor) -> Any:
     if isinstance(value, dict):
-        pairs: dict[Any, Any] = value
+        pairs = cast("dict[str, Any]", value)
         return {
             key: MASK
-            if redactor.is_secret(str(key)) and isinstance(each, str | int)
+            if redactor.is_secret(key) and isinstance(each, str | int)
             else _masked(each, redactor)
             for key, each in pairs.items()
         }
     if isinstance(value, list):
-        items: list[Any] = value
-        return [_masked(each, redactor) for each in items]
+        return [_masked(each, redactor) for each in cast("Sequence[Any]", value)]
     return value
