@@ -239,9 +239,12 @@ class Tracer:
         headers: dict[str, str] = {}
         for name, value in wanted.headers:
             key = name.strip().lower()
+            if value.strip() == MASK and key in raw.headers:
+                headers[key] = raw.headers[key]
+                continue
             if not _TOKEN.fullmatch(key) or not _VALUE.fullmatch(value):
                 return f"{name!r} is no header field that can be sent."
-            headers[key] = raw.headers.get(key, "") if value.strip() == MASK else value.strip()
+            headers[key] = value.strip()
         content = raw.content if wanted.content is None else wanted.content.encode()
         headers.pop("transfer-encoding", None)
         headers.pop("content-length", None)

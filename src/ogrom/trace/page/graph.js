@@ -55,7 +55,7 @@ function draw(graph, path, onChoose) {
       const height = ends.length > 1 ? 15 : BOX, top = y(node.name) + (ends.length > 1 ? at * 17 - 4 : 0), middle = top + height / 2;
       line(edge, `M${left + WIDE} ${middle}H${right - 4}`, aside(right, middle), edge.raised ? "raised" : yesNo(edge.answer), [left + WIDE + 6, middle - 2]);
       const end = graph.nodes.find((each) => each.name === edge.end) ?? { name: edge.end, kind: "end", source: { by: "http", places: [] }, status: 0, says: "" };
-      nodes.push(box(end, right, top, PILL, path, onChoose, height));
+      nodes.push(box(end, right, top, PILL, path, onChoose, height, taken.has(`${edge.start} ${edge.end}`)));
     });
   }
   svg.append(...edges, ...nodes);
@@ -81,8 +81,8 @@ function laid(skips, place) {
   return lanes;
 }
 
-function box(node, x, y, wide, path, onChoose, height = BOX) {
-  const at = path.indexOf(node.name), on = at >= 0, own = node.source.by !== "http";
+function box(node, x, y, wide, path, onChoose, height = BOX, come = true) {
+  const at = come ? path.indexOf(node.name) : -1, on = at >= 0, own = node.source.by !== "http";
   const sign = own ? "◆" : node.kind === "action" ? "▸" : "○";
   const name = node.kind === "end" ? `${node.status || ""} ${node.name.replace("handle_", "").replaceAll("_", " ")}` : node.name;
   const said = `${name}, ${own ? "the resource's own" : "HTTP's"}${on ? `, step ${at + 1} of this request` : ", not come by"}`;
