@@ -55,6 +55,13 @@ service = Service({"/notes/{id}": note, "/broken": Resource(name="broken", exist
 '''
 
 
+def notes():
+    """The service of the small application."""
+    names = {"__name__": "notes"}
+    exec(NOTES, names)
+    return names["service"]
+
+
 class Running:
     """A running `ogrom dev`."""
 

@@ -100,11 +100,14 @@ async def test_a_request_is_sent_again_changed(notes):
         fields = page.locator("#replay-fields")
         await fields.wait_for()
         assert "authorization: •••" in (await fields.input_value()).lower()
-        await fields.fill(f"{await fields.input_value()}\nIf-None-Match: \"r1\"")
+        await fields.fill(f'{await fields.input_value()}\nIf-None-Match: "r1"')
         await page.locator("#replay button").click()
         await page.locator("#compare").wait_for()
         differing = await page.locator("#compare tr.differs").all_inner_texts()
-        assert any("if_none_match_exists no" in each and "if_none_match_exists yes" in each for each in differing)
+        assert any(
+            "if_none_match_exists no" in each and "if_none_match_exists yes" in each
+            for each in differing
+        )
         assert "304" in await page.locator("#trace h2").inner_text()
         again = await page.locator("#trace").get_attribute("data-id")
         raw = notes.get(f"/-/trace/{again}")[2].decode()

@@ -200,9 +200,12 @@ def dev(
 def _run(running: Dev, folders: tuple[Path, ...]) -> None:
     signal.signal(signal.SIGTERM, _end)
     try:
-        running.start()
+        begun = False
         for changed in _changes(folders):
-            if changed:
+            if not begun:  # only now, so that no change is missed between the two
+                begun = True
+                running.start()
+            elif changed:
                 _say(f"{', '.join(changed[:3])} changed")
                 running.start()
             running.look()
@@ -231,7 +234,7 @@ def _changes(folders: tuple[Path, ...]) -> Iterator[list[str]]:
         return path.startswith(extra) or python(change, path)
 
     for changes in watch(
-        here, *folders, watch_filter=wanted, debounce=200, step=50, rust_timeout=500,
+        here, *folders, watch_filter=wanted, debounce=200, step=50, rust_timeout=100,
         yield_on_timeout=True, raise_interrupt=True,
     ):  # fmt: skip
         yield sorted({os.path.relpath(path, here) for _, path in changes})

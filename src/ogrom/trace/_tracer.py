@@ -73,7 +73,7 @@ class Tracer:
         ring: Ring | None = None,
     ) -> None:
         self.service: Final = service
-        self.ring: Final = ring or Ring()
+        self.ring: Final = Ring() if ring is None else ring
         self.broken = ""
         """Why the code that has changed since cannot take this one's place; "" where it can."""
         self._redactor: Final = Redactor(names)

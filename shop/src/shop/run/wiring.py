@@ -10,6 +10,7 @@ from math import ceil
 
 from ogrom.http import Context, Cors, Resource, Routes, Service, ServiceUnavailable
 from ogrom.serve import (
+    Answering,
     App,
     AsgiApp,
     EventIds,
@@ -69,7 +70,7 @@ async def shop(
             finds = {f"search {each}": partial(_find, one) for each, one in catalogues.items()}
             pings = {"sql": partial(_ping, db)}
             yield App(
-                service=_service(settings, db, catalogues, users),
+                service=_guarded(settings, _service(settings, db, catalogues, users)),
                 # What has a server of its own may fail alone: all others stay up.
                 checks={**({} if settings.db else pings), **({} if engine else finds)},
                 optional={
@@ -152,6 +153,15 @@ def _service(
         cors=Cors(origins=settings.origins) if settings.origins else None,
         refusals={sql.Unavailable: _unavailable, CannotTell: _cannot_tell},
     )
+
+
+def _guarded(settings: Settings, service: Service) -> Answering:
+    """The service; with traces for who has the secret, where there is one."""
+    if not settings.trace:
+        return service
+    from ogrom.trace import Guarded  # nothing of it is loaded where nobody asked for it
+
+    return Guarded(service, settings.trace.reveal())
 
 
 def _unavailable(_: sql.Unavailable) -> ServiceUnavailable:
