@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import aiohttp
 import pytest
-from support.server import Server, shop_server
+from support.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -17,9 +17,9 @@ ANNA = {"Authorization": "Bearer demo-anna"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(serving, tmp_path_factory):
     """One shop for the tests that leave it alive."""
-    with shop_server(tmp_path_factory.mktemp("served") / "state") as running:
+    with serving(tmp_path_factory.mktemp("served") / "state") as running:
         yield running
 
 
@@ -148,9 +148,9 @@ def test_a_port_that_is_taken_says_what_to_do(server, tmp_path):
     assert "choose another with --port" in done.stderr
 
 
-async def test_a_stop_lets_requests_in_flight_end(tmp_path):
+async def test_a_stop_lets_requests_in_flight_end(serving, tmp_path):
     """SIGTERM while content is still coming: the request is answered, then the process ends well."""
-    with shop_server(tmp_path / "state") as running:
+    with serving(tmp_path / "state") as running:
         async with aiohttp.ClientSession() as session:
             product = await product_id(session, running)
             draft = json.dumps({"title": "slow", "product_ids": [product]}).encode()
@@ -196,12 +196,12 @@ async def test_of_two_writers_at_once_one_wins_and_the_other_hears_of_it(server)
                 assert winner == (await after.json())["title"]
 
 
-async def test_acknowledged_writes_outlive_the_process(tmp_path):
+async def test_acknowledged_writes_outlive_the_process(serving, tmp_path):
     """kill -9 while several clients write, three times over: all that was answered 201 is there."""
     acknowledged: list[str] = []
     state = tmp_path / "state"
     for delay in (0.15, 0.4, 0.7):
-        with shop_server(state) as running:
+        with serving(state) as running:
             async with aiohttp.ClientSession(headers=ANNA) as session:
                 product = await product_id(session, running)
                 url = f"{running.url}/v1/de-DE/products/{product}/comments"
@@ -221,7 +221,7 @@ async def test_acknowledged_writes_outlive_the_process(tmp_path):
                 running.kill()
                 await asyncio.gather(*writers)
     assert len(acknowledged) == len(set(acknowledged)) > 30
-    with shop_server(state) as running:
+    with serving(state) as running:
         async with aiohttp.ClientSession() as session:
             for place in acknowledged:
                 async with session.get(running.url + place) as answer:

@@ -40,7 +40,7 @@ from ogrom.http._fast import (
 from ogrom.http._graph import ACTIONS, DECISIONS, HANDLERS
 from ogrom.http._message import Context, Head, Request, Response
 from ogrom.http._outcome import Accepted, Answer, Created, NoContent, SeeOther, Updated
-from ogrom.http._render import COMPRESS_FROM, compressed, finish, respond, settle
+from ogrom.http._render import compressed, finish, respond, settle
 from ogrom.http._routing import Match, Router
 from ogrom.http._walk import Plan, Prepared, Walk, begin
 
@@ -395,7 +395,7 @@ class _Writer:
         """Works out what the heads of 200 and 304 have in common; False where that cannot be sent."""
         resource, prepared = self._resource, self._prepared
         cache = resource.cache_control
-        self._cross: CrossOrigin | None = None
+        self._cross: CrossOrigin | str | None = None
         self._vary = self._cache = self._dated = self._tagged = ""
         try:
             if cache is not None:
@@ -403,7 +403,8 @@ class _Writer:
             if prepared.vary:
                 self._vary = write([("Vary", prepared.vary)])
             if prepared.cors is not None:
-                self._cross = CrossOrigin(prepared.cors)
+                everybody = prepared.cors.everybody()
+                self._cross = write(everybody) if everybody else CrossOrigin(prepared.cors)
             if isinstance(resource.etag, ETag):
                 self._tagged = write([("ETag", str(resource.etag))])
             if resource.last_modified is not None and not callable(resource.last_modified):
@@ -424,7 +425,7 @@ class _Writer:
     def _validators(self, depth: int) -> str:
         """Writes what makes the validators; the template that holds them."""
         resource = self._resource
-        text = self._tagged
+        text = _braced(self._tagged)
         if callable(resource.etag):
             self.names["tag_line"] = tag_line
             self._tag(depth)
@@ -444,7 +445,9 @@ class _Writer:
         return text + _braced(self._dated)
 
     def _response(self, depth: int, status: int, template: str, content: str) -> None:
-        if self._cross is not None:
+        if isinstance(self._cross, str):
+            template += _braced(self._cross)
+        elif self._cross is not None:
             self.names["cross_origin"] = self._cross.lines
             self._write(
                 depth, 'shared = cross_origin(headers["origin"]) if "origin" in headers else ""'
@@ -518,7 +521,7 @@ class _Writer:
             "    variant.encode = None",
             f'    return finish(walk, "{handler}", {status}, answer)',
             "start = variant.start",
-            f"if variant.coding and len(content) >= {COMPRESS_FROM}:",
+            "if variant.coding and len(content) >= variant.least:",
             "    start = variant.coded",
             "    content = compressed(variant.coding, content)",
         )

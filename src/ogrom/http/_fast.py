@@ -16,7 +16,7 @@ from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Request, Response, write_fields
 from ogrom.http._outcome import Answer, Created
 from ogrom.http._problem import Problem
-from ogrom.http._render import respond
+from ogrom.http._render import compress_from, respond
 from ogrom.http._walk import Prepared, Walk
 
 NEGOTIATION: Final = (
@@ -48,6 +48,8 @@ class Variant(Struct):
     """The same where the content is compressed."""
     coding: str
     """"" where it never is."""
+    least: int
+    """From which length on it is, in bytes."""
     encode: Callable[[object], bytes | str] | None
     """Writes the value. None where its head depends on more than is known here. Changes to that
     when the encoder turns out to write text, which has a charset."""
@@ -136,6 +138,7 @@ def variant_of(walk: Walk, end: str = "") -> Variant:
         start=f"{start}Content-Length: ",
         coded=f"{coded}Content-Length: ",
         coding="" if coding == "identity" else coding,
+        least=0 if coding == "identity" else compress_from(walk),
         encode=encode,
     )
 
@@ -147,10 +150,9 @@ def tag_line(walk: Walk) -> str:
 
 
 class CrossOrigin:
-    """The fields for pages of other origins, each origin's written once."""
+    """The fields for pages of certain other origins, each origin's written once."""
 
     def __init__(self, cors: Cors) -> None:
-        self._every = "*" in cors.origins
         self._lines: dict[str, str] = {
             origin: write(
                 list(cors.fields(Request(method="GET", path="/", headers={"origin": origin})))
@@ -160,7 +162,7 @@ class CrossOrigin:
 
     def lines(self, origin: str) -> str:
         """The fields that pages of this origin get; "" for one that is not allowed."""
-        return self._lines["*"] if self._every else self._lines.get(origin, "")
+        return self._lines.get(origin, "")
 
 
 class Plain:

@@ -18,9 +18,9 @@ from ogrom.http._cors import is_preflight
 from ogrom.http._engine import as_refusal, handler_of
 from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Response, Step
-from ogrom.http._negotiate import choose_media_type
+from ogrom.http._negotiate import choose_encoding, choose_media_type
 from ogrom.http._outcome import Accepted, Answer, Created, SeeOther, Updated
-from ogrom.http._problem import PROBLEM_JSON, Problem, complete
+from ogrom.http._problem import NOT_KEPT, PROBLEM_JSON, Problem, complete
 from ogrom.http._walk import Prepared, Walk
 
 COMPRESS_FROM: Final = 512
@@ -208,10 +208,17 @@ def _write(walk: Walk, value: object, status: int, fields: Fields) -> bytes:
     if status < 400 and walk.ctx.language is not None:
         fields.append(("Content-Language", walk.ctx.language))
     coding = prepared.encodings[walk.encoding] if walk.encoding is not None else "identity"
-    if coding != "identity" and len(content) >= COMPRESS_FROM:
+    if coding != "identity" and len(content) >= compress_from(walk):
         content = compressed(coding, content)
         fields.append(("Content-Encoding", coding))
     return content
+
+
+def compress_from(walk: Walk) -> int:
+    """The length from which content is compressed, once a coding is chosen: any, where what is not
+    coded is refused (`identity;q=0`; RFC 9110, section 12.5.3).
+    """
+    return 0 if choose_encoding(walk.header("accept-encoding"), ()).index is None else COMPRESS_FROM
 
 
 def compressed(coding: str, content: bytes) -> bytes:
@@ -296,3 +303,5 @@ def _explain(walk: Walk, status: int, fields: Fields) -> None:
     elif status == 503 and resource.retry_after is not None:
         extra.setdefault("Retry-After", str(resource.retry_after))
     fields.extend(extra.items())
+    if not any(name.lower() == "cache-control" for name, _ in fields):
+        fields.append(NOT_KEPT)

@@ -12,7 +12,7 @@ from ogrom.http._errors import ResourceError
 from ogrom.http._media import JSON, MSGPACK
 from ogrom.http._message import SERVED, Request, Response, Step
 from ogrom.http._negotiate import choose_media_type
-from ogrom.http._problem import PROBLEM_JSON, Problem, complete
+from ogrom.http._problem import NOT_KEPT, PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
 from ogrom.http._routing import MalformedPath, Match, Route, Router
@@ -216,6 +216,7 @@ def problem_response(
         headers=(
             ("Content-Type", str(label)),
             ("Content-Length", str(len(content))),
+            NOT_KEPT,
             ("Vary", "Accept"),
         ),
         content=b"" if method == "HEAD" else content,

@@ -9,6 +9,7 @@ from typing import Final
 from ogrom.http import Response
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+PROCESSING: Final = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 _LINES: Final = {
     each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus

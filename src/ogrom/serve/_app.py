@@ -1,13 +1,14 @@
 """What is served: a service, and how it tells that it can do its work."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from ogrom import metrics
 from ogrom.http import Request, Response
 from ogrom.metrics import Metrics
+from ogrom.serve._refusal import refuse
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns where all is well, with what there is to say, and raises where it is not; the exception
@@ -51,19 +52,33 @@ class Draining(Exception):
         super().__init__("draining: no new requests, please")
 
 
-async def health(app: App, path: str, *, draining: bool) -> Response | None:
+METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
+async def health(app: App, request: Request, *, draining: bool) -> Response | None:
     """The answer to `/-/live`, `/-/ready` and `/-/metrics`; None where the path is another.
 
     Live: the process can answer at all. Ready: every check passes and no drain has begun; degraded
     is ready too, but for an optional check.
     """
+    if request.path not in {"/-/live", "/-/ready", "/-/metrics"}:
+        return None
+    allow = ("Allow", ", ".join(METHODS))
+    if request.method == "OPTIONS":
+        return Response(status=200, headers=(allow, ("Content-Length", "0")))
+    if request.method not in METHODS:
+        made = refuse(request, 405, "This can be read, and no more.")
+        return structs.replace(made, headers=(*made.headers, allow))
+    made = await _told(app, request.path, draining=draining)
+    return structs.replace(made, content=b"") if request.method == "HEAD" else made
+
+
+async def _told(app: App, path: str, *, draining: bool) -> Response:
     if path == "/-/live":
         return _json(200, {"status": "live", "release": app.release})
     if path == "/-/metrics":
         found = metrics.text(each for tell in app.metrics for each in tell())
         return _answer(200, metrics.CONTENT_TYPE, found.encode())
-    if path != "/-/ready":
-        return None
     said: dict[str, str] = {"drain": str(Draining())} if draining else {}
     wrong = [*said, *await _ask(app.checks, said)]
     failing = await _ask(app.optional, said)

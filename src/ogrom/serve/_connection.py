@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from ogrom import deadline, tracing
 from ogrom.http import ContentTooLarge, Refused, Request, Response
-from ogrom.serve._answer import CONTINUE, Writer
+from ogrom.serve._answer import CONTINUE, PROCESSING, Writer
 from ogrom.serve._app import App, health
 from ogrom.serve._chunks import Chunks
 from ogrom.serve._eager import Eager
@@ -98,8 +98,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer_due", "_buffer", "_chunks", "_client", "_closing", "_content_due", "_context", "_eof",
-        "_head", "_keep", "_left", "_looked", "_out", "_parts", "_paused", "_request", "_running",
-        "_scheduled", "_server", "_size", "_started", "_timed_out", "_transport", "_unsent",
+        "_head", "_keep", "_left", "_looked", "_out", "_parts", "_paused", "_probes", "_request",
+        "_running", "_scheduled", "_server", "_size", "_started", "_timed_out", "_transport", "_unsent",
         "_waiting", "_write_paused", "busy", "due", "idle_since",
     )  # fmt: skip
 
@@ -118,6 +118,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._size = 0
         self._unsent = 0
+        self._probes = 2
         self._timed_out = False
         self._keep = True
         self._answer_due = self._content_due = _NEVER
@@ -143,7 +144,7 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         buffer = self._buffer
-        if not buffer and not self.busy:  # a request begins
+        if not (buffer or self.busy or self._left > 0):  # a request begins
             self.due = self._server.loop.time() + self._server.limits.head_seconds
         buffer += data
         if self.busy:
@@ -156,9 +157,10 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client has nothing more to say. Who waits for an answer keeps the connection whole."""
+        """The client has nothing more to say, yet may wait for what it asked (RFC 9112, section 9.6)."""
         self._eof = True
-        if self.busy or self._closing or not self._scheduled:
+        owed = self.busy or self._scheduled or self._write_paused
+        if not owed or self._closing or self._waiting is not None:  # content that never comes
             self._transport.close()
             return False
         return True
@@ -194,9 +196,11 @@ class Connection(asyncio.Protocol):
             self.due = now + limits.content_seconds
         self._unsent = unsent
         if self.busy:
+            self._probe()
             if now > self._content_due and self._waiting is not None and not self._waiting.done():
                 detail = f"The content did not come within {limits.content_seconds:g} seconds."
                 self._content_due = _NEVER
+                self._keep = False
                 self._waiting.set_exception(RequestTimeout(detail))
             elif now > self._answer_due and self._running is not None:
                 self._answer_due = _NEVER
@@ -209,6 +213,17 @@ class Connection(asyncio.Protocol):
                 self._refuse(408, "The request did not come in time.")
             else:
                 self._transport.close()
+
+    def _probe(self) -> None:
+        """A client that has ended its side waits, or is gone: only a write tells.
+
+        An interim answer may come at any time (RFC 9110, section 15.2). Who is gone refuses the
+        first, and the second finds that out.
+        """
+        if self._eof and self._probes and not self._transport.is_closing():
+            self._probes -= 1
+            if self._head.version:
+                self._transport.write(PROCESSING)
 
     def is_idle(self) -> bool:
         """Whether nothing of it is under way."""
@@ -251,7 +266,8 @@ class Connection(asyncio.Protocol):
             turns -= 1
             self._begin(head)
         self._flush()
-        if self._eof and not (self.busy or self._scheduled):
+        self._resume()
+        if self._eof and not (self.busy or self._scheduled or self._write_paused):
             self._transport.close()
 
     def _undo(self, head: bytes) -> None:
@@ -260,6 +276,10 @@ class Connection(asyncio.Protocol):
     def _next_head(self) -> bytes | None:
         """The bytes of the next head, once it is whole; None too where it was refused."""
         buffer = self._buffer
+        if self._left > 0:  # content that nobody asked for
+            skipped = min(self._left, len(buffer))
+            del buffer[:skipped]
+            self._left -= skipped
         if not buffer:
             return None
         while buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
@@ -276,7 +296,7 @@ class Connection(asyncio.Protocol):
         if line == 0 or (line > 0 and buffer[line - 1] != 0x0D):
             self._refuse(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
         elif len(buffer) > limits.head:
-            if line < 0:
+            if not 0 <= line <= limits.head:
                 self._refuse(414, "The URI is too long.")
             else:
                 self._refuse(431, f"More than {limits.head} bytes of header fields.")
@@ -319,7 +339,7 @@ class Connection(asyncio.Protocol):
 
     async def _internal(self, request: Request) -> Response:
         server = self._server
-        found = await health(server.app, request.path, draining=server.draining)
+        found = await health(server.app, request, draining=server.draining)
         return found or await server.app.service.respond(request)
 
     def _done(self, eager: Eager) -> None:
@@ -352,10 +372,13 @@ class Connection(asyncio.Protocol):
         else:
             self.idle_since = now = server.loop.time()
             limits = server.limits
-            self.due = now + (limits.head_seconds if self._buffer else limits.idle_seconds)
+            if self._left > 0:
+                self.due = now + limits.content_seconds
+            else:
+                self.due = now + (limits.head_seconds if self._buffer else limits.idle_seconds)
         if waited:
             self._flush()
-            if self._buffer:
+            if self._buffer or self._eof:
                 self._later()
             self._resume()
 
@@ -365,10 +388,13 @@ class Connection(asyncio.Protocol):
             line = _KEEP
         writer = self._server.writer
         try:
-            self._out.append(writer.write(response, request.id, line))
+            written = writer.write(response, request.id, line)
         except ValueError as error:
             response = refuse(request, 500, "The answer could not be sent.", error)
-            self._out.append(writer.write(response, request.id, line))
+            written = writer.write(response, request.id, line)
+        self._out.append(written)
+        if len(written) > _HIGH:  # the transport says when it is too much; what waits here does not
+            self._flush()
         return response
 
     def _refuse(self, status: int, detail: str) -> None:
@@ -431,6 +457,9 @@ class Connection(asyncio.Protocol):
             self._flush()
         self._content_due = server.loop.time() + limits.content_seconds
         while not self._consume():
+            if self._eof:
+                self._transport.close()
+                raise ClientGone
             self._resume()
             self._waiting = server.loop.create_future()
             await self._waiting
@@ -460,16 +489,13 @@ class Connection(asyncio.Protocol):
         return self._chunks.done if self._chunks is not None else not self._left
 
     def _skip(self) -> bool:
-        """Leave out content that nobody asked for; whether the next request can be found."""
+        """Whether the next request can be found behind content that nobody asked for."""
         if not self._head.length:
             return True
         if self._chunks is not None:
             return self._chunks.done
-        if self._left > len(self._buffer):
-            return False
-        del self._buffer[: self._left]
-        self._left = 0
-        return True
+        missing = self._left - len(self._buffer)
+        return missing <= 0 or (missing <= _HIGH and not self._head.expects)
 
 
 def _set(seconds: float, headers: dict[str, str]) -> None:

@@ -39,6 +39,8 @@ class Head(Struct, frozen=True, gc=False):
     keep_alive: bool
     expects: bool
     """Whether the client waits for "100 Continue" before it sends the content."""
+    version: int
+    """1 for HTTP/1.1, 0 for HTTP/1.0."""
 
 
 def parse(head: bytes, *, max_target: int) -> Head:
@@ -81,7 +83,7 @@ def parse(head: bytes, *, max_target: int) -> Head:
     connection = headers.get("connection")
     keep_alive = version == 1 if connection is None else _keep_alive(connection, version)
     expects = "expect" in headers and version == 1 and _expects(headers["expect"])
-    return Head(method, path, query, headers, length, keep_alive, expects)
+    return Head(method, path, query, headers, length, keep_alive, expects, version)
 
 
 _PLAIN: Final = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t"})

@@ -103,7 +103,7 @@ class AsgiApp:
 
     async def _respond(self, app: App, request: Request) -> Response:
         if request.path.startswith("/-/"):
-            answer = await health(app, request.path, draining=self.draining)
+            answer = await health(app, request, draining=self.draining)
             if answer is not None:
                 return answer
         deadline.set(seconds=self.limits.answer_seconds)

@@ -38,14 +38,20 @@ class Sources:
     users: Users
 
 
-def api(sources: Sources, locale: str) -> Routes:
-    """The endpoints of one locale."""
+def api(sources: Sources, locale: str, *, fresh: int = 0) -> Routes:
+    """The endpoints of one locale.
+
+    Args:
+        sources: where the data are.
+        locale: whose they are.
+        fresh: for how many seconds caches may give products without asking.
+    """
     return {
         "": start(locale),
         "/products": {
-            "": products(sources.products, locale),
+            "": products(sources.products, locale, fresh=fresh),
             "/{product_id}": {
-                "": product(sources.products, locale),
+                "": product(sources.products, locale, fresh=fresh),
                 "/ratings": {
                     "": ratings(sources.ratings, sources.products),
                     "/mine": own_rating(sources.ratings, sources.products, sources.users),

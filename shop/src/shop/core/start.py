@@ -1,6 +1,7 @@
 """Where a client that knows one URL begins."""
 
 from ogrom.http import Context, Resource
+from shop.core.caching import HOUR, public
 
 
 def start(locale: str) -> Resource[None]:
@@ -12,6 +13,4 @@ def start(locale: str) -> Resource[None]:
             "links": {name: ctx.path_for(name) for name in ("products", "collages")},
         }
 
-    return Resource(
-        name="start", languages=(locale,), cache_control="public, max-age=3600", handle_ok=show
-    )
+    return Resource(name="start", languages=(locale,), cache_control=public(HOUR), handle_ok=show)

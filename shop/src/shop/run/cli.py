@@ -77,7 +77,10 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> N
         print("\n".join(lines), file=sys.stderr, flush=True)
 
     try:
+        settings.make_state()
         serve(application(settings, greet=greet), place)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
     except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None
     except SourceError as error:

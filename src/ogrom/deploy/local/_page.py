@@ -6,7 +6,7 @@ It listens on loopback alone; what `ogrom.loopback` refuses is refused.
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,9 @@ from typing import Any, Final
 from aiohttp import web
 from msgspec import MsgspecError, json
 
+from ogrom.deploy._history import before, read
 from ogrom.deploy._target import DeployError, TargetError
+from ogrom.deploy.local import _logs
 from ogrom.deploy.local._control import Scale
 from ogrom.deploy.local._counts import Sample
 from ogrom.deploy.local._supervisor import Supervisor, run_command
@@ -32,7 +34,9 @@ class Page:
     def __init__(self, up: Supervisor) -> None:
         self._up = up
         self.token: Final = _token(up.folder / "page.token")
-        self._commands: set[asyncio.Task[int]] = set()
+        self._rolling: asyncio.Task[None] | None = None
+        self.rolled = ""
+        """What came of the last rollback that was asked for here."""
 
     def application(self) -> web.Application:
         """What answers."""
@@ -80,7 +84,9 @@ class Page:
 
     async def _now(self) -> bytes:
         settings = self._up.settings
-        history = await asyncio.to_thread(_last_lines, settings.folder / "history.jsonl")
+        file = settings.folder / "history.jsonl"
+        history = await asyncio.to_thread(_last_lines, file)
+        back = await asyncio.to_thread(lambda: before(read(file)))
         journals = sorted((settings.folder / "rollouts").glob("*.jsonl"))
         journal = await asyncio.to_thread(_last_lines, journals[-1]) if journals else []
         return json.encode(
@@ -91,6 +97,8 @@ class Page:
                 "series": self._up.series,
                 "history": history,
                 "journal": journal,
+                "back": back,
+                "rolled": self.rolled,
             }
         )
 
@@ -118,6 +126,7 @@ class Page:
                         for name, each in environments.items()
                     ],
                     await asyncio.to_thread(self._written),
+                    self.rolled,
                 )
                 if now != shown:
                     shown = now
@@ -136,10 +145,18 @@ class Page:
         command = self._up.settings.rollback
         if not command:
             return web.json_response({"detail": "Nothing can roll back here."}, status=501)
-        task = asyncio.create_task(run_command(command, self._up.folder))
-        self._commands.add(task)
-        task.add_done_callback(self._commands.discard)
-        return web.json_response({"detail": "rolling back"}, status=202)
+        if self._rolling is not None and not self._rolling.done():
+            return web.json_response({"detail": "It is rolling back already."}, status=409)
+        self.rolled = "rolling back …"
+        self._rolling = asyncio.create_task(self._roll(command))
+        return web.json_response({"detail": self.rolled}, status=202)
+
+    async def _roll(self, command: Sequence[str]) -> None:
+        """Run the command, and keep what came of it for the page."""
+        log = self._up.folder / "logs" / "commands.log"
+        status = await run_command(command, self._up.folder)
+        words = "" if status == 0 else await asyncio.to_thread(_logs.tail, log, 1)
+        self.rolled = "rolled back" if status == 0 else f"not rolled back: {''.join(words)}"
 
     async def _scale(self, request: web.Request) -> web.Response:
         try:
