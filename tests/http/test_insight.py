@@ -240,6 +240,16 @@ def test_what_depends_on_the_resource_is_said() -> None:
     assert "find (tests/http/test_insight.py:" in broken.says
 
 
+def test_a_put_to_what_is_there_is_never_said_to_create() -> None:
+    """Whatever it returned: the graph's own rule stands before what a function might say."""
+    service = Service({"/c": COLLAGE})
+    seen = [look(service, Request(method="GET", path="/c"))]
+    match = service.router.match("/c")
+    assert match is not None
+    found = reach(service.prepared(match.route), "handle_created", seen, match, service.router)
+    assert not found.found
+
+
 def test_without_a_tag_only_a_star_comes_to_304() -> None:
     """Where there is nothing to compare with; and of POST nothing at all comes there."""
     plain: Resource[Any] = Resource(name="plain", exists=find)

@@ -58,7 +58,7 @@ async def test_what_was_raised_is_shown(notes):
 async def test_the_graph_shows_the_way_and_says_why(notes):
     """The resource's own graph; a click says why; own and default are told apart by shape and word."""
     notes.get("/notes/1", if_none_match='"r0", "r1"')
-    async with looking(f"{notes.url}/-/trace", width=1700, height=1100) as page:
+    async with looking(f"{notes.url}/-/trace", width=1500, height=960) as page:
         await item(page, "304").click()
         node = page.locator("#graph .node[data-name=etag_matches_for_if_none_match]")
         await node.wait_for()
@@ -83,12 +83,12 @@ async def test_the_graph_shows_the_way_and_says_why(notes):
         assert "notes.py" in text  # where the revision comes from
         await page.locator("#coverage").check()
         await page.locator("#graph text.small", has_text="2×").first.wait_for()
-        await page.locator("#all").check()
-        await page.locator("#steps li[data-name=service_available]").wait_for()
         if where := os.environ.get("OGROM_SCREENSHOT"):
             await page.locator("#coverage").uncheck()
             await page.wait_for_timeout(300)
             await page.screenshot(path=Path(where))
+        await page.locator("#all").check()
+        await page.locator("#steps li[data-name=service_available]").wait_for()
         assert [] == page.complaints
 
 

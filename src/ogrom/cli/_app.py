@@ -110,7 +110,7 @@ def _opened(found: Any) -> AsgiApp | Make | None:
     elif isinstance(found, Service):
         app = App(service=found)
     elif isinstance(found, Resource):
-        app = App(service=Service({"/": cast("Resource[Any]", found)}))
+        app = App(service=Service({"/": cast("Resource[Any]", found)}))  # type: ignore[redundant-cast]
     elif isinstance(found, Mapping):
         app = App(service=Service(cast("Any", found)))
     else:

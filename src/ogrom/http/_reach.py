@@ -273,6 +273,8 @@ class _Search:
         _, yes, no = self._plan.steps[node]
         if decides_itself(self._real.resource, node):
             for answer, following in ((True, yes), (False, no)):
+                if node == "new" and answer and self._method == "PUT" and way.walk.exists:
+                    continue  # a PUT to what is there creates nothing, whatever it returns
                 yield self._own(node, way, following, answer=answer)
             return
         said = self._ask(node, way.walk)

@@ -88,9 +88,9 @@ function box(node, x, y, wide, path, onChoose, height = BOX, come = true) {
   const said = `${name}, ${own ? "the resource's own" : "HTTP's"}${on ? `, step ${at + 1} of this request` : ", not come by"}`;
   const group = drawn("g", { class: `node ${node.kind}${on ? " on" : ""}${own ? " own" : ""}`, tabindex: on ? 0 : -1, role: "button", "aria-label": said, "data-name": node.name });
   const round = node.kind === "decision" ? 4 : height / 2;
+  group.append(drawn("rect", { x, y, width: wide, height, rx: round }));
+  if (height === BOX) group.append(drawn("rect", { class: "ring", x: x + 3, y: y + 3, width: wide - 6, height: height - 6, rx: round - 2 }));
   group.append(
-    drawn("rect", { x, y, width: wide, height, rx: round }),
-    drawn("rect", { class: "ring", x: x + 3, y: y + 3, width: wide - 6, height: height - 6, rx: round - 2 }),
     drawn("text", { x: x + 8, y: y + height / 2 + 4 }, `${on ? "✓" : " "} ${sign} ${name}`),
     drawn("title", {}, said),
   );
