@@ -6,6 +6,7 @@ import json
 import pytest
 from support.traced import notes
 
+from ogrom import tracing
 from ogrom.http import Request, Resource, Service
 from ogrom.serve import App, asgi
 from ogrom.trace import Redactor, Ring, Tracer
@@ -140,6 +141,45 @@ async def test_no_secret_is_written_down():
     assert SECRET.encode() not in everything
     assert b"sesame-open" not in everything
     assert "•••".encode() in everything
+
+
+async def test_only_what_is_secret_of_a_cookie_is_masked():
+    """Not its name, nor when it expires; a password in Basic is."""
+    redactor = Redactor()
+    fields = [
+        ("Set-Cookie", "sid=0123456789; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT"),
+        ("Cookie", "a=bcdefgh; theme=dark"),
+        ("Authorization", "Basic YW5uYTpzZXNhbWUtb3Blbg=="),
+    ]
+    found = redactor.values(fields, "", [])
+    assert {"0123456789", "bcdefgh", "sesame-open"} <= found
+    assert not any("Oct" in each or "theme" in each or each == "Basic" for each in found)
+
+
+async def test_calls_to_others_are_told():
+    """What `tracing.span` is put around."""
+
+    async def exists(_):
+        with tracing.span("GET", {"server.address": "identity"}):
+            return {"found": True}
+
+    tracer = Tracer(Service({"/u": Resource(name="u", exists=exists)}))
+    await tracer.respond(request("/u"))
+    (call,) = (await newest(tracer))["calls"]
+    assert ("GET", "identity") == (call["name"], call["says"])
+
+
+async def test_what_was_changed_is_looked_at_again():
+    """After a PUT the tag seen before is nobody's: the present one is got, and 304 reached with it."""
+    tracer = Tracer(notes())
+    await tracer.respond(request())
+    first = next(iter(tracer.ring)).summary.id
+    content = b'{"text": "bread"}'
+    fields = {"authorization": "Bearer x", "if_match": '"r1"', "content_type": "application/json"}
+    asked = request(method="PUT", content=content, content_length=str(len(content)), **fields)
+    assert 200 == (await tracer.respond(asked)).status
+    found = await tracer.respond(request(f"/-/trace/{first}/reach?end=handle_not_modified"))
+    assert ["if-none-match", '"r2"'] in json.loads(found.content)["request"]["headers"]
 
 
 def test_the_ring_is_bounded():

@@ -16,7 +16,7 @@ from ogrom.http._graph import ACTIONS, DECISIONS, HANDLERS
 from ogrom.http._message import METHODS
 from ogrom.http._resource import Resource
 from ogrom.http._walk import Plan, Prepared
-from ogrom.http._why import words
+from ogrom.http._words import words
 
 Kind = Literal["decision", "action", "end"]
 

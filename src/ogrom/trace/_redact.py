@@ -1,5 +1,6 @@
 """What must not be shown: credentials, by the names they go by, and wherever else they turn up."""
 
+import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields as fields_of
@@ -17,7 +18,7 @@ NAMES: Final = (
 )  # fmt: skip
 """What the names of secrets have in them, in whatever case: of fields, parameters and keys."""
 
-_SHORTEST: Final = 4
+_SHORTEST: Final = 6
 """A secret shorter than that is masked where it stands, and not looked for elsewhere."""
 _DEEPEST: Final = 4
 _MEMBERS: Final = 12
@@ -57,14 +58,10 @@ class Redactor:
         found: set[str] = set()
         for name, value in fields:
             if self.is_secret(name):
-                found |= {value, *re.split(r"[\s;,]+", value)}
-                if "cookie" in name.lower():
-                    pairs = (each.partition("=") for each in re.split(r"[;,]\s*", value))
-                    found |= {part.strip() for _, _, part in pairs}
+                found |= set(_credentials(name.lower(), value))
         found |= {value for name, value in parse_qsl(query) if self.is_secret(name)}
         for content in contents:
             found |= set(self._in_content(content))
-        found -= _HARMLESS
         long = {each for each in found if len(each) >= _SHORTEST}
         return frozenset(
             long | {quote(each, "") for each in long} | {quote_plus(each) for each in long}
@@ -129,9 +126,20 @@ class Redactor:
         return self._show(value, depth + 1)
 
 
-_HARMLESS: Final = frozenset(
-    {"Bearer", "Basic", "Digest", "Secure", "HttpOnly", "Path=/", "Strict", "SameSite=Lax"}
-)
+def _credentials(name: str, value: str) -> Iterable[str]:
+    """What of a field's value is secret: not a scheme, nor a cookie's name."""
+    if name.endswith("cookie"):
+        pairs = value.split(";", 1)[:1] if name.startswith("set-") else value.split(";")
+        yield from (pair.partition("=")[2].strip() for pair in pairs)
+        return
+    scheme, _, rest = value.partition(" ")
+    yield value
+    yield rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            yield base64.b64decode(rest).decode("utf-8", "replace").partition(":")[2]
+        except ValueError:
+            return
 
 
 def scrub(value: Any, secrets: Iterable[str]) -> Any:

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from ogrom import tracing
 from ogrom.http import HANDLERS, ETag, Request, Response, Service, problem_response
-from ogrom.http.insight import Seen, anatomy, ends_of, reach
+from ogrom.http.insight import Reach, Seen, anatomy, ends_of, reach
 from ogrom.loopback import POLICY, refusal
 from ogrom.trace._record import record
 from ogrom.trace._redact import MASK, Redactor
@@ -125,7 +125,7 @@ class Tracer:
         if second == "graph":
             return self._graph(kept)
         if second == "reach":
-            return self._reach(kept, query.get("end", ""))
+            return await self._reach(kept, query.get("end", ""))
         return _json(404, _NOT_HERE) if second else _answer(200, "application/json", kept.written)
 
     def _refusal(self, request: Request) -> str:
@@ -134,15 +134,12 @@ class Tracer:
         navigates = request.headers.get("sec-fetch-mode") == "navigate" and request.method == "GET"
         if site not in {"none", "same-origin"} and not navigates:
             return "It comes from another site."
-        if self._exposed and _is_address(host):
+        fields = dict(request.headers)
+        if self._exposed and _is_address(host):  # then it is guarded as loopback is
+            if fields.get("origin") == f"http://{host}":
+                fields["origin"] = "http://127.0.0.1"
             host = "127.0.0.1"
-            given = {**request.headers, "origin": request.headers.get("origin", "")}
-            own = f"http://{request.headers['host']}"
-            if request.method == "POST" and given["origin"] not in {"", own}:
-                return "It comes from another site."
-            fields = {key: each for key, each in request.headers.items() if key != "origin"}
-            return refusal(host, request.method, fields, self._token)
-        return refusal(host, request.method, dict(request.headers), self._token)
+        return refusal(host, request.method, fields, self._token)
 
     def _index(self, status: int = 200) -> Response:
         text = (_FILES / "index.html").read_text(encoding="utf-8")
@@ -173,10 +170,10 @@ class Tracer:
         found = {**msgspec.to_builtins(drawn), "counts": counts, "requests": same, "ends": ends}
         return _json(200, found)
 
-    def _reach(self, kept: Kept, end: str) -> Response:
+    async def _reach(self, kept: Kept, end: str) -> Response:
         if end not in HANDLERS:
             return _json(422, {"detail": f"{end!r} is no end of the graph."})
-        found = self._found(kept, end)
+        found = await self._found(kept, end)
         if found is None:
             return _json(404, {"detail": "It came to no resource, so there is no graph."})
         shown: dict[str, Any] = msgspec.to_builtins(structs.replace(found, request=None))
@@ -192,13 +189,26 @@ class Tracer:
             }
         return _json(200, shown)
 
-    def _found(self, kept: Kept, end: str) -> Any:
+    async def _found(self, kept: Kept, end: str) -> Reach | None:
+        """The request that comes to an end, made from what was seen of that path."""
         match = self.service.router.match(kept.raw.path) if kept.pattern else None
         if match is None:
             return None
-        same = [each for each in self.ring if each.raw.path == kept.raw.path]
-        seen = [_seen(each) for each in (kept, *same)]
-        return reach(self.service.prepared(match.route), end, seen, match, self.service.router)
+        if self._is_stale(kept.raw.path):
+            await self._recorded(_reading(kept.raw))
+        seen = [_seen(each) for each in self.ring if each.raw.path == kept.raw.path]
+        prepared = self.service.prepared(match.route)
+        return reach(prepared, end, seen or [_seen(kept)], match, self.service.router, _seen(kept))
+
+    def _is_stale(self, path: str) -> bool:
+        """Whether something was changed since a tag was seen."""
+        for each in self.ring:
+            if each.raw.path == path and each.summary.status < 400:
+                if each.raw.method not in {"GET", "HEAD", "OPTIONS"}:
+                    return True
+                if each.raw.revision is not None or each.raw.tag is not None:
+                    return False
+        return False
 
     async def _send(self, request: Request) -> Response:
         content = request.content if isinstance(request.content, bytes) else await request.content()
@@ -209,7 +219,7 @@ class Tracer:
         like = self.ring.get(wanted.like)
         if like is None:
             return _json(404, {"detail": "There is no such trace, or no longer."})
-        made = self._made(like, wanted)
+        made = await self._made(like, wanted)
         if isinstance(made, str):
             return _json(422, {"detail": made})
         tracing.set(made.headers.get("traceparent"), made.headers.get("tracestate"))
@@ -217,15 +227,14 @@ class Tracer:
         newest = next(iter(self.ring))
         return _json(201, {"id": newest.summary.id})
 
-    def _made(self, like: Kept, wanted: Send) -> Request | str:
+    async def _made(self, like: Kept, wanted: Send) -> Request | str:
         """The request to send, with what was masked put in again; or why there is none."""
         id_ = secrets.token_hex(8)
         if wanted.end:
-            found = self._found(like, wanted.end)
+            found = await self._found(like, wanted.end)
             if found is None or found.request is None:
                 return "There is no request that comes there."
-            made: Request = structs.replace(found.request, id=id_)
-            return made
+            return structs.replace(found.request, id=id_)
         raw = like.raw
         path, _, query = wanted.target.partition("?")
         if not path.startswith("/") or path.startswith("/-/") or not wanted.target.isascii():
@@ -311,6 +320,17 @@ def _seen(kept: Kept) -> Seen:
     tag = raw.revision if raw.tag is None else ETag(raw.tag[0], raw.tag[1])
     changed = None if raw.changed is None else datetime.fromtimestamp(raw.changed, UTC)
     return Seen(request, raw.answers, tag, changed, kept.summary.id)
+
+
+def _reading(raw: Raw) -> Request:
+    """A GET of the same, to see what is there now."""
+    headers = {
+        name: value
+        for name, value in raw.headers.items()
+        if not name.startswith(("if-", "content-", "transfer-"))
+    }
+    id_ = secrets.token_hex(8)
+    return Request(method="GET", path=raw.path, query=raw.query, headers=headers, id=id_)
 
 
 _BROWSERS: Final = ("sec-", "upgrade-", "user-agent", "dnt", "connection", "priority", "host")
