@@ -15,9 +15,10 @@ https://www.w3.org/TR/trace-context/
 import importlib
 import random
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from time import perf_counter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -106,6 +107,17 @@ def _random(bits: int) -> str:
     return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
 
 
+Told = Callable[[str, Mapping[str, str | int], float], object]
+"""Is told of a call that was made: its name, what is said of it, and how many seconds it took."""
+
+_TOLD: ContextVar[Told | None] = ContextVar("ogrom.tracing.told", default=None)
+
+
+def tell(told: Told) -> None:
+    """From here on, tell of each call that is made for this request."""
+    _TOLD.set(told)
+
+
 class Span:
     """One call, as OpenTelemetry is told of it; where that is not installed, nothing."""
 
@@ -141,6 +153,21 @@ def span(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
     It hangs below OpenTelemetry's present span; where there is none, below the request's own trace.
     An exception is recorded, and goes on.
     """
+    told = _TOLD.get()
+    if told is not None:
+        started = perf_counter()
+        try:
+            with _spanned(name, attributes) as made:
+                yield made
+        finally:
+            told(name, attributes, perf_counter() - started)
+        return
+    with _spanned(name, attributes) as made:
+        yield made
+
+
+@contextmanager
+def _spanned(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
     api = _opentelemetry()
     if api is None:
         yield Span()

@@ -72,7 +72,7 @@ async def respond(walk: Walk, handler: str, error: Exception | None) -> Response
     """
     for _ in range(3):  # refused at the most once, failed at the most once, then the default
         if walk.steps is not None:
-            walk.steps.append(Step(handler))
+            walk.note(Step(handler))
         try:
             return await _respond(walk, handler, error)
         except Exception as raised:  # noqa: BLE001 - the boundary: a failing handler is a 500

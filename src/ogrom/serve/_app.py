@@ -1,12 +1,12 @@
 """What is served: a service, and how it tells that it can do its work."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from msgspec import Struct, json, structs
 
 from ogrom import metrics
-from ogrom.http import Request, Response, Service
+from ogrom.http import Request, Response
 from ogrom.metrics import Metrics
 from ogrom.serve._refusal import refuse
 from ogrom.serve._siblings import Siblings
@@ -15,6 +15,14 @@ Check = Callable[[], Awaitable[str | None]]
 """Returns where all is well, with what there is to say, and raises where it is not; the exception
 says what is wrong.
 """
+
+
+class Answering(Protocol):
+    """Answers requests, and never raises: a `Service`, or what stands in front of one."""
+
+    def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """The response to a request."""
+        ...
 
 
 class App(Struct, frozen=True):
@@ -30,7 +38,7 @@ class App(Struct, frozen=True):
         release: the commit that runs; every response names it (`Ogrom-Release`).
     """
 
-    service: Service
+    service: Answering
     checks: Mapping[str, Check] = {}
     optional: Mapping[str, Check] = {}
     metrics: Sequence[Metrics] = ()

@@ -11,6 +11,7 @@ from math import ceil
 
 from ogrom.http import Context, Cors, Resource, Routes, Service, ServiceUnavailable
 from ogrom.serve import (
+    Answering,
     App,
     AsgiApp,
     Check,
@@ -96,7 +97,7 @@ async def shop(
         shields = [each for each in (searching.shield, writing.shield, identity) if each]
         told = [writing.db, *shields, shipper, searching.engine]
         yield App(
-            service=_service(settings, writing, catalogues, users),
+            service=_guarded(settings, _service(settings, writing, catalogues, users)),
             # What has a server of its own may fail alone: all others stay up.
             checks={**writing.checks, **searching.checks},
             optional={
@@ -213,6 +214,15 @@ def _service(
         cors=Cors(origins=settings.origins) if settings.origins else None,
         refusals={sql.Unavailable: _unavailable, CannotTell: _cannot_tell},
     )
+
+
+def _guarded(settings: Settings, service: Service) -> Answering:
+    """The service; with traces for who has the secret, where there is one."""
+    if not settings.trace:
+        return service
+    from ogrom.trace import Guarded  # nothing of it is loaded where nobody asked for it
+
+    return Guarded(service, settings.trace.reveal())
 
 
 def _sources(
