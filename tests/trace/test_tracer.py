@@ -7,7 +7,7 @@ import pytest
 from support.traced import notes
 
 from ogrom import tracing
-from ogrom.http import Request, Resource, Service
+from ogrom.http import Request, Resource, Service, Stream
 from ogrom.serve import App, asgi
 from ogrom.trace import Redactor, Ring, Tracer
 
@@ -180,6 +180,39 @@ async def test_what_was_changed_is_looked_at_again():
     assert 200 == (await tracer.respond(asked)).status
     found = await tracer.respond(request(f"/-/trace/{first}/reach?end=handle_not_modified"))
     assert ["if-none-match", '"r2"'] in json.loads(found.content)["request"]["headers"]
+
+
+async def test_what_is_made_while_it_is_sent_is_left_to_the_server():
+    """It is not taken from the answer; sent again from the page, it is closed, for nobody takes it."""
+    opened = []
+
+    class Pieces:
+        def __init__(self):
+            self.is_closed = False
+            opened.append(self)
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise AssertionError("nobody asked for it")
+
+        def close(self):
+            self.is_closed = True
+
+    counts = Resource(name="counts", handle_ok=lambda ctx, _: Stream(Pieces(), "text/plain"))
+    tracer = Tracer(Service({"/counts": counts}))
+    response = await tracer.respond(request("/counts"))
+    assert response.pieces is opened[0]
+    assert "made while it is sent" in (await newest(tracer))["response"]["note"]
+    wanted = {"like": next(iter(tracer.ring)).summary.id, "method": "GET", "target": "/counts"}
+    fields = {"content-type": "application/json", "ogrom-token": tracer._token}
+    asked = Request(
+        method="POST", path="/-/trace/send", content=json.dumps(wanted).encode(), id="i",
+        headers={"host": "127.0.0.1:1", **fields},
+    )  # fmt: skip
+    assert 201 == (await tracer.respond(asked)).status
+    assert [False, True] == [each.is_closed for each in opened]
 
 
 def test_the_ring_is_bounded():

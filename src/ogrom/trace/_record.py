@@ -270,7 +270,12 @@ class _Writer:
             calls=tuple(recording.calls),
             error=_error(error, expected=False) if error else _error(refusal, expected=True),
             response=Message(
-                redactor.fields(fields), *shown(answer, _lower(fields), redactor, LONGEST)
+                redactor.fields(fields),
+                *(
+                    ("", "it is made while it is sent, and not kept")
+                    if response is not None and response.pieces is not None
+                    else shown(answer, _lower(fields), redactor, LONGEST)
+                ),
             ),
             curl=self._curl(),
             replays=replays,

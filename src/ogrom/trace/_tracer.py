@@ -195,7 +195,7 @@ class Tracer:
         if match is None:
             return None
         if self._is_stale(kept.raw.path):
-            await self._recorded(_reading(kept.raw))
+            await _let_go(await self._recorded(_reading(kept.raw)))
         seen = [_seen(each) for each in self.ring if each.raw.path == kept.raw.path]
         prepared = self.service.prepared(match.route)
         return reach(prepared, end, seen or [_seen(kept)], match, self.service.router, _seen(kept))
@@ -223,7 +223,7 @@ class Tracer:
         if isinstance(made, str):
             return _json(422, {"detail": made})
         tracing.set(made.headers.get("traceparent"), made.headers.get("tracestate"))
-        await self._recorded(made, replays=like.summary.id, meant=wanted.end)
+        await _let_go(await self._recorded(made, replays=like.summary.id, meant=wanted.end))
         newest = next(iter(self.ring))
         return _json(201, {"id": newest.summary.id})
 
@@ -320,6 +320,15 @@ def _seen(kept: Kept) -> Seen:
     tag = raw.revision if raw.tag is None else ETag(raw.tag[0], raw.tag[1])
     changed = None if raw.changed is None else datetime.fromtimestamp(raw.changed, UTC)
     return Seen(request, raw.answers, tag, changed, kept.summary.id)
+
+
+async def _let_go(response: Response) -> None:
+    """Nobody takes this answer: content that would be made while it is sent is not."""
+    aclose, close = (getattr(response.pieces, name, None) for name in ("aclose", "close"))
+    if aclose is not None:
+        await aclose()
+    elif close is not None:
+        close()
 
 
 def _reading(raw: Raw) -> Request:
