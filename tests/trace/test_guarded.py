@@ -11,6 +11,7 @@ from support.traced import notes
 
 from ogrom.http import Request
 from ogrom.trace import Guarded
+from shop.run import Settings, SettingsError
 
 KEY = "correct-horse-battery"
 
@@ -64,6 +65,9 @@ def test_a_secret_that_can_be_guessed_is_refused():
     """The message says how to make one."""
     with pytest.raises(ValueError, match="token_urlsafe"):
         Guarded(notes(), "short")
+    with pytest.raises(SettingsError, match="OGROM_TRACE has fewer than 16"):
+        Settings.from_env({"OGROM_TRACE": "short"})
+    assert KEY not in repr(Settings.from_env({"OGROM_TRACE": KEY}))
 
 
 OPEN = """
