@@ -33,6 +33,10 @@ check: setup format lint types borders test-fast ## Format, lint, types, import 
 run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081 SOURCES=real
 	@exec $(ON) $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
 
+.PHONY: dev
+dev: setup-run ## The shop while you write: reloaded on change, every request traced; PORT=8080
+	@exec $(BIN)/ogrom dev --port $(PORT)
+
 .PHONY: build
 build: setup-run ## Build the shop's artifact from a commit; COMMIT=HEAD
 	@$(BIN)/ogrom build $(COMMIT)

@@ -12,7 +12,7 @@ text { font: 12px system-ui, sans-serif; fill: #1f2937 } .back { fill: #fff }
   text { fill: #e5e7eb } .back { fill: #111827 } .value { fill: #9ca3af }
 }"""
 WIDTH, LEFT, RIGHT, TOP = 860, 300, 60, 64
-BAR, GAP = 9, 10
+BAR, GAP = 11, 10
 """Pixels: a bar's height, and the space between two groups."""
 
 

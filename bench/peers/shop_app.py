@@ -11,7 +11,7 @@ from typing import Any
 from _data import port
 
 from ogrom.http import Cors, Service
-from ogrom.serve import App, JsonLog, asgi, serve
+from ogrom.serve import App, JsonLog, serve
 from shop import core
 from shop.protocols import (
     Comment,
@@ -23,7 +23,8 @@ from shop.protocols import (
     Profile,
     User,
 )
-from shop.run import Settings, application
+from shop.run import Settings
+from shop.run.wiring import logged
 from shop.sources.catalogue import generate
 
 LOCALE = "de-DE"
@@ -110,6 +111,7 @@ async def on_dictionaries():
 if __name__ == "__main__":
     where = f"127.0.0.1:{port()}"
     if len(sys.argv) > 2:
-        serve(application(Settings(state=Path(sys.argv[2]), products=1_000)), where)
+        make, log = logged(Settings(state=Path(sys.argv[2]), products=1_000))
+        serve(make, where, log=log)
     else:
-        serve(asgi(on_dictionaries, log=JsonLog("shop", "")), where)
+        serve(on_dictionaries, where, log=JsonLog("shop", ""))

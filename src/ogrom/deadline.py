@@ -23,6 +23,10 @@ def set(*, seconds: float | None) -> None:  # noqa: A001 - read as deadline.set
     _END.set(None if seconds is None else time.monotonic() + seconds)
 
 
+set_end = _END.set
+"""From here on, the end is at a moment by `time.monotonic()`: what a server sets for every request."""
+
+
 @contextmanager
 def within(seconds: float | None) -> Generator[None]:
     """In this block no more than `seconds` are left, and never more than before; None: as before."""

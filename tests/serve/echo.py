@@ -89,7 +89,7 @@ def main(server: str, where: str, limits: str = "{}") -> None:
     """Serve until told to stop."""
     bounds = Limits(**json.loads(limits))
     if server == "ours":
-        serve(asgi(opened, limits=bounds), where)
+        serve(opened, where, limits=bounds)
     else:
         with listen(where) as listener:
             on_uvicorn(listener, bounds)

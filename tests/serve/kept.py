@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from ogrom.http import NoContent, PreconditionFailed, Resource, Service, ServiceUnavailable
-from ogrom.serve import App, asgi
-from ogrom.serve._server import serve
+from ogrom.serve import App, serve
 
 
 class Note(Struct):
@@ -68,4 +67,4 @@ async def opened():
 
 
 if __name__ == "__main__":
-    serve(asgi(opened), sys.argv[1])
+    serve(opened, sys.argv[1])

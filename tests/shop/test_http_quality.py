@@ -4,7 +4,8 @@ import json
 
 import pytest
 from support.exchange import Wire
-from support.quality import METHODS, of_answer, of_shared, of_url, value
+from support.one_answer import of_answer, value
+from support.quality import METHODS, of_shared, of_url
 from support.server import shop_server
 
 from shop.protocols import LOCALES

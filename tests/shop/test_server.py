@@ -230,3 +230,47 @@ async def test_acknowledged_writes_outlive_the_process(serving, tmp_path):
             for place in acknowledged:
                 async with session.get(running.url + place) as answer:
                     assert 200 == answer.status
+
+
+async def test_the_whole_catalogue_is_streamed(server):
+    """A JSON line for each product, each once; not made again where it is known."""
+    url = f"{server.url}/v1/de-DE/catalogue"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{server.url}/v1/de-DE/products?per_page=1") as answer:
+            total = (await answer.json())["total"]
+        async with session.get(url) as answer:
+            assert ("application/jsonl", "chunked") == (
+                answer.headers["Content-Type"],
+                answer.headers["Transfer-Encoding"],
+            )
+            products = [json.loads(line) for line in (await answer.read()).splitlines()]
+            tag = answer.headers["ETag"]
+        assert total == len(products) == len({each["id"] for each in products})
+        async with session.get(f"{server.url}{products[-1]['url']}") as answer:
+            assert products[-1]["name"] == (await answer.json())["name"]
+        async with session.get(url, headers={"If-None-Match": tag}) as answer:
+            assert 304 == answer.status
+
+
+async def test_workers_share_one_state(serving, tmp_path):
+    """All fill an empty folder at once, and all answer; what one writes the others show."""
+    with serving(tmp_path / "state", OGROM_WORKERS="3") as running:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(running.url, connector=connector) as session:
+            wanted = [f'ogrom_worker_up{{worker="{number}"}} 1' for number in (1, 2, 3)]
+            async with asyncio.timeout(60):
+                while True:
+                    async with session.get("/-/metrics") as answer:
+                        metrics = await answer.text()
+                    if all(each in metrics for each in wanted):
+                        break
+            async with session.get("/v1/de-DE/products?per_page=1") as answer:
+                product = (await answer.json())["items"][0]["id"]
+            draft = {"title": "Ours", "product_ids": [product]}
+            async with session.post("/v1/de-DE/collages", json=draft, headers=ANNA) as answer:
+                assert 201 == answer.status
+                at = answer.headers["Location"]
+            asked = [session.get(at) for _ in range(40)]
+            for answer in await asyncio.gather(*asked):
+                assert 200 == answer.status
+                answer.release()

@@ -1,17 +1,15 @@
 """The shop behind a real shared cache, Varnish: what it keeps, for how long, and for whom."""
 
-import gzip
 import json
 import os
 import signal
 import time
 from contextlib import contextmanager
 
-import brotli
 import msgspec
 import pytest
-import zstandard
 from support.exchange import Wire
+from support.one_answer import UNPACK
 from support.server import shop_server
 from support.varnish import in_front_of
 
@@ -127,14 +125,6 @@ def test_a_client_with_the_tag_hears_304_from_the_cache(front):
     tag = front.cache.ask("GET", target)["etag"]
     again = front.cache.ask("GET", target, If_None_Match=tag)
     assert (304, tag, b"") == (again.status, again["etag"], again.content)
-
-
-UNPACK = {
-    "": bytes,
-    "gzip": gzip.decompress,
-    "br": brotli.decompress,
-    "zstd": lambda content: zstandard.ZstdDecompressor().decompress(content),
-}
 
 
 def test_variants_are_never_mixed(front):

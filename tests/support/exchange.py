@@ -3,6 +3,7 @@
 import re
 import socket
 from dataclasses import dataclass
+from io import BufferedReader
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) ([\t \x21-\x7e\x80-\xff]*)")
 """RFC 9112, section 4."""
@@ -44,12 +45,15 @@ class Wire:
     def __init__(self, port: int, *, timeout: float = 30) -> None:
         self._port, self._timeout = port, timeout
         self._socket: socket.socket | None = None
+        # One for the whole connection: what an answer has too much is read as the next one's head.
+        self._heard: BufferedReader | None = None
 
     def close(self) -> None:
         """Hang up."""
-        if self._socket is not None:
+        if self._socket is not None and self._heard is not None:
+            self._heard.close()
             self._socket.close()
-            self._socket = None
+            self._socket = self._heard = None
 
     def ask(self, method: str, target: str, content: bytes = b"", **fields: str) -> Answer:
         """One request; in the fields' names, "_" stands for "-"."""
@@ -74,19 +78,20 @@ class Wire:
     def _send(self, sent: bytes, *, head: bool) -> Answer:
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), self._timeout)
+            self._heard = self._socket.makefile("rb")
         self._socket.sendall(sent)
-        with self._socket.makefile("rb") as heard:
-            status, lines = self._head(heard)
-            answer = Answer(status, lines, b"")
-            if head or status < 200 or status in {204, 304}:
-                content = b""
-            elif answer["transfer-encoding"].lower() == "chunked":
-                content = self._chunks(heard)
-            elif "content-length" in answer:
-                content = self._exactly(heard, int(answer["content-length"]))
-            else:
-                content = heard.read()
-                self.close()
+        heard = self._heard
+        status, lines = self._head(heard)
+        answer = Answer(status, lines, b"")
+        if head or status < 200 or status in {204, 304}:
+            content = b""
+        elif answer["transfer-encoding"].lower() == "chunked":
+            content = self._chunks(heard)
+        elif "content-length" in answer:
+            content = self._exactly(heard, int(answer["content-length"]))
+        else:
+            content = heard.read()
+            self.close()
         if "close" in answer["connection"].lower():
             self.close()
         return Answer(status, lines, content)

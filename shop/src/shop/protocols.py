@@ -6,7 +6,7 @@ Where a value has an `age`, a source may have kept it: so many seconds ago it wa
 where the source has just been asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
@@ -105,6 +105,17 @@ class Products(Protocol):
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
         ...
+
+    def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name. Raises `Replaced` where they change meanwhile."""
+        ...
+
+
+class Replaced(Exception):
+    """The catalogue was replaced while it was being read: what was read belongs to no catalogue."""
+
+    def __init__(self) -> None:
+        super().__init__("The catalogue was replaced while it was being read.")
 
 
 class User(Struct, frozen=True):

@@ -14,7 +14,7 @@ from ogrom.http._conditional import ETag
 from ogrom.http._cors import Cors
 from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Request, Response, write_fields
-from ogrom.http._outcome import Answer, Created
+from ogrom.http._outcome import Answer, Created, Stream
 from ogrom.http._problem import Problem
 from ogrom.http._render import compress_from, respond
 from ogrom.http._walk import Prepared, Walk
@@ -176,7 +176,11 @@ class Plain:
         kind = type(value)
         if kind in self.types:
             return True
-        if value is None or isinstance(value, Answer | Problem) or hasattr(kind, "__await__"):
+        if (
+            value is None
+            or isinstance(value, Answer | Problem | Stream)
+            or hasattr(kind, "__await__")
+        ):
             return False
         if kind.__module__ == "builtins":  # generators among others, which may be awaitable
             return False

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from ogrom.http._outcome import Pieces
 from ogrom.http._routing import LinkError, Match, Router
 
 T = TypeVar("T")
@@ -102,8 +103,8 @@ def write_fields(fields: tuple[tuple[str, str], ...]) -> bytes:
 class Response(Struct, frozen=True, kw_only=True):
     """One response. A server adds `Date` and what its framing asks for, and nothing else.
 
-    `Content-Length` is there already wherever it is allowed, for HEAD as for GET. `route` and
-    `error` are for the server's log and are never sent.
+    `Content-Length` is there already wherever it is allowed and known, for HEAD as for GET. `route`,
+    `error` and `streamed` are for the server's log and are never sent.
     """
 
     status: int
@@ -111,6 +112,10 @@ class Response(Struct, frozen=True, kw_only=True):
     content: bytes = b""
     route: str = ""
     error: BaseException | None = None
+    pieces: Pieces | None = None
+    """The content, where it is made while it is sent; for HEAD it is only closed."""
+    streamed: int = 0
+    """How many bytes of it were sent."""
 
     @property
     def head(self) -> bytes:

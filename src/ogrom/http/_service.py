@@ -1,6 +1,6 @@
 """A service: routes of resources, ready to answer requests. Sans I/O: it awaits only their functions."""
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct, json, msgpack, structs
@@ -16,7 +16,7 @@ from ogrom.http._problem import NOT_KEPT, PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
 from ogrom.http._routing import MalformedPath, Match, Route, Router
-from ogrom.http._walk import Prepared, Refusals, begin
+from ogrom.http._walk import Prepared, Refusals, Walk, begin
 
 Routes = Mapping[str, "Routes | Resource[Any]"]
 """Paths and what is there: nested, and mounted anywhere. See `Service`."""
@@ -89,6 +89,19 @@ class Service:
         """The response to a request by the plain walk, and every step that led to it."""
         return await self._on_foot(request, trace=True)
 
+    async def watch(self, request: Request, watcher: Callable[[Walk, Step], object]) -> Response:
+        """The response to a request by the plain walk, every step told to `watcher` as it is taken.
+
+        What it is shown of the walk is the walk itself, on its way: it may look, and change nothing.
+        """
+        return (await self._on_foot(request, trace=True, watcher=watcher)).response
+
+    def prepared(self, route: Route[Resource[Any]]) -> Prepared:
+        """What is known of a route's resource before any request: the graph that is left for each
+        method, with how its questions are answered. The route is one of `leaves`.
+        """
+        return self._prepared[id(route.leaf)]
+
     def source(self, name: str, method: str) -> str:
         """The function that answers a method's requests for a resource, as Python.
 
@@ -117,7 +130,13 @@ class Service:
     async def _refused(self, request: Request, _: Match[Any], __: Router[Any]) -> Response:
         return await self.walk(request)
 
-    async def _on_foot(self, request: Request, *, trace: bool) -> Traced:
+    async def _on_foot(
+        self,
+        request: Request,
+        *,
+        trace: bool,
+        watcher: Callable[[Walk, Step], object] | None = None,
+    ) -> Traced:
         if request.path == "*":
             return Traced(_about_the_server(request), ())
         try:
@@ -128,6 +147,7 @@ class Service:
             return Traced(self._problem(request, 404, self._hint(request.path)), ())
         prepared = self._prepared[id(match.leaf)]
         state = begin(prepared, request, match, self.router, trace=trace)
+        state.watch = watcher
         response = await respond(state, *await walk(state))
         return Traced(response, tuple(state.steps or ()))
 

@@ -91,6 +91,8 @@ class Walk(Struct, eq=False):
     steps: list[Step] | None = None
     """What a traced walk has come by; None where nobody looks."""
     why: str = ""
+    watch: Callable[["Walk", Step], object] | None = None
+    """Is told of each step as soon as it is taken, where somebody watches a traced walk."""
 
     @property
     def resource(self) -> Resource[Any]:
@@ -100,6 +102,13 @@ class Walk(Struct, eq=False):
     def header(self, name: str) -> str | None:
         """A field of the request; None where it was not sent."""
         return self.request.headers.get(name)
+
+    def note(self, step: Step) -> None:
+        """One more step of a traced walk."""
+        assert self.steps is not None
+        self.steps.append(step)
+        if self.watch is not None:
+            self.watch(self, step)
 
 
 def begin(

@@ -1,8 +1,22 @@
 """Products: searching the catalogue, and one of them."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
 import msgspec
 
-from ogrom.http import CSV, JSON, MSGPACK, Answer, Context, Resource, problem
+from ogrom.http import (
+    CSV,
+    JSON,
+    MSGPACK,
+    Answer,
+    Context,
+    MediaType,
+    Resource,
+    Stream,
+    problem,
+)
 from shop.core.caching import public
 from shop.core.paging import age, links
 from shop.protocols import Product, ProductQuery, Products
@@ -31,6 +45,29 @@ def products(source: Products, locale: str, *, fresh: int = 0) -> Resource[None]
         cache_control=public(fresh),
         handle_ok=search,
     )
+
+
+def catalogue(source: Products, locale: str) -> Resource[None]:
+    """All products, a JSON line each: for those who want the whole of it."""
+
+    async def lines(ctx: Context) -> AsyncGenerator[bytes]:
+        parts = source.parts()
+        async with aclosing(parts):
+            async for part in parts:
+                yield b"".join(msgspec.json.encode(_summary(ctx, each)) + b"\n" for each in part)
+
+    return Resource(
+        name="catalogue",
+        media_types=(JSON_LINES,),
+        encodings=(),  # what is streamed is not compressed
+        languages=(locale,),
+        etag=lambda _: source.revision,
+        cache_control=public(),
+        handle_ok=lambda ctx, _: Stream(lines(ctx)),
+    )
+
+
+JSON_LINES: Final = msgspec.structs.replace(JSON, type=MediaType("application", "jsonl"))
 
 
 def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Product]:

@@ -10,7 +10,7 @@ def start(locale: str) -> Resource[None]:
     def show(ctx: Context, _: None) -> object:
         return {
             "locale": locale,
-            "links": {name: ctx.path_for(name) for name in ("products", "collages")},
+            "links": {name: ctx.path_for(name) for name in ("products", "catalogue", "collages")},
         }
 
     return Resource(name="start", languages=(locale,), cache_control=public(HOUR), handle_ok=show)

@@ -45,6 +45,8 @@ class Settings:
             `OGROM_PRODUCTS` is set.
         logstash: where log lines go besides standard output (`OGROM_LOGSTASH`,
             `tcp://host:port`).
+        trace: the secret with which a request asks to be traced (`OGROM_TRACE`, at least 16
+            characters); "" for none: then there are no traces.
     """
 
     state: Path = Path(".state")
@@ -59,6 +61,7 @@ class Settings:
     users_token: Secret = Secret("")  # noqa: RUF009 - it is frozen
     search: engines.Address | None = None
     logstash: tuple[str, int] | None = None
+    trace: Secret = Secret("")  # noqa: RUF009 - it is frozen
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -87,6 +90,7 @@ class Settings:
             users_token=users_token,
             search=search,
             logstash=_logstash(env.get("OGROM_LOGSTASH", "").strip()),
+            trace=_trace(env.get("OGROM_TRACE", "").strip()),
         )
 
     def make_state(self) -> None:
@@ -191,6 +195,15 @@ def searched(url: str) -> engines.Address | None:
         return engines.address(url) if url else None
     except ValueError as error:
         raise SettingsError(f"OGROM_SEARCH: {error}.") from None
+
+
+def _trace(secret: str) -> Secret:
+    if secret and len(secret) < 16:
+        raise SettingsError(
+            "OGROM_TRACE has fewer than 16 characters, so it is no secret. Make one:"
+            ' python3 -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    return Secret(secret)
 
 
 def _logstash(url: str) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ from math import ceil
 
 from ogrom.http import Context, Cors, Resource, Routes, Service, ServiceUnavailable
 from ogrom.serve import (
+    Answering,
     App,
     AsgiApp,
     Check,
@@ -96,7 +97,7 @@ async def shop(
         shields = [each for each in (searching.shield, writing.shield, identity) if each]
         told = [writing.db, *shields, shipper, searching.engine]
         yield App(
-            service=_service(settings, writing, catalogues, users),
+            service=_guarded(settings, _service(settings, writing, catalogues, users)),
             # What has a server of its own may fail alone: all others stay up.
             checks={**writing.checks, **searching.checks},
             optional={
@@ -215,6 +216,15 @@ def _service(
     )
 
 
+def _guarded(settings: Settings, service: Service) -> Answering:
+    """The service; with traces for who has the secret, where there is one."""
+    if not settings.trace:
+        return service
+    from ogrom.trace import Guarded  # nothing of it is loaded where nobody asked for it
+
+    return Guarded(service, settings.trace.reveal())
+
+
 def _sources(
     writing: _Writing, catalogues: Mapping[str, Products], users: Users
 ) -> dict[str, core.Sources]:
@@ -269,22 +279,26 @@ async def _find(products: Products) -> None:
     await products.search(ProductQuery(per_page=1))
 
 
-def application(
-    settings: Settings | None = None,
-    *,
-    limits: Limits | None = None,
-    greet: Callable[[tuple[DemoUser, ...]], object] | None = None,
-) -> AsgiApp:
+def application(settings: Settings | None = None, *, limits: Limits | None = None) -> AsgiApp:
     """The shop as an ASGI application, for any server: `uvicorn --factory shop.run:application`."""
-    chosen = settings or Settings.from_env()
-    log, shipper = _log(chosen)
+    make, log = logged(settings or Settings.from_env())
+    return asgi(make, limits=limits or Limits(answer_seconds=ANSWER_SECONDS), log=log)
+
+
+def logged(
+    settings: Settings, *, greet: Callable[[tuple[DemoUser, ...]], object] | None = None
+) -> tuple[Callable[[], AbstractAsyncContextManager[App]], JsonLog]:
+    """What opens the shop, with its log; and the log, which `serve` and `asgi` tell of requests."""
+    log, shipper = _log(settings)
 
     @asynccontextmanager
-    async def logged() -> AsyncGenerator[App]:
+    async def opened() -> AsyncGenerator[App]:
         handler = LogHandler(log)
         logging.getLogger().addHandler(handler)
+        if shipper is not None:
+            shipper.start()
         try:
-            async with shop(chosen, greet=greet, shipper=shipper) as app:
+            async with shop(settings, greet=greet, shipper=shipper) as app:
                 yield app
         finally:
             logging.getLogger().removeHandler(handler)
@@ -292,7 +306,7 @@ def application(
             if shipper is not None:
                 await asyncio.to_thread(shipper.close)
 
-    return asgi(logged, limits=limits or Limits(answer_seconds=ANSWER_SECONDS), log=log)
+    return opened, log
 
 
 def _log(settings: Settings) -> tuple[JsonLog, Shipper | None]:
@@ -307,9 +321,10 @@ def _log(settings: Settings) -> tuple[JsonLog, Shipper | None]:
 
     def write(lines: bytes) -> None:
         stamped = stamp(lines)
-        shipper.put(stamped)
+        for line in stamped.splitlines(keepends=True):
+            shipper.put(line)
         to_stdout(stamped)
 
     shipper = Shipper(host, port, settings.state / "log", tell=tell)
     log = JsonLog(NAME, settings.release, write=write)
-    return log, shipper.start()
+    return log, shipper

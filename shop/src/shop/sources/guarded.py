@@ -12,7 +12,7 @@ repeated by us.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final, TypeVar
 
 from msgspec import structs
@@ -145,6 +145,10 @@ class _GuardedProducts:
         """The product, or None where there is no such id."""
         found = await self._ones.aged(self._locale, product_id)
         return found.value and self._told(Aged(found.value, found.age, found.fresh))
+
+    def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name: never kept, and asked for straight."""
+        return self._products.parts()
 
     def _told(self, found: Aged[T]) -> T:
         return _with_age(found) if found.stale or not self._shield.up else found.value

@@ -1,6 +1,6 @@
 """`Products` kept in a search index, and in the embedded one: one directory and one language per locale."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -21,7 +21,7 @@ from ogrom.sources.search import (
     TantivyIndex,
     collation,
 )
-from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery
+from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery, Replaced
 
 GENERATED = "generated"
 IMPORTED = "imported"
@@ -92,6 +92,23 @@ class IndexedProducts(Generic[K]):
         """The product, or None where there is no such id."""
         body = await self._index.get(product_id)
         return None if body is None else _DECODE.decode(body)
+
+    async def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name. Raises `Replaced` where they change meanwhile."""
+        order, descending = _ORDERS["name"]
+        begun, offset, total = self.revision, 0, 1
+        while offset < total:
+            found = await self._index.search(
+                Search(order=order, descending=descending, offset=offset, limit=_AT_ONCE)
+            )
+            if self.revision != begun:
+                raise Replaced
+            yield tuple(map(_DECODE.decode, found.bodies))
+            offset, total = offset + _AT_ONCE, found.total
+
+
+_AT_ONCE = 200
+"""How many products are read before any of them is passed on."""
 
 
 class TantivyProducts(IndexedProducts[TantivyIndex]):

@@ -1,8 +1,6 @@
 """What the page that shows a target is made of: its files, the state, one sample a second, two buttons.
 
-It listens on loopback alone. A page of another site may still make a browser send requests here, so
-what changes something must name a loopback host (DNS rebinding), come from our own origin, be JSON,
-and carry the token that our page was given (OWASP, Cross-Site Request Forgery Prevention).
+It listens on loopback alone; what `ogrom.loopback` refuses is refused.
 """
 
 import asyncio
@@ -12,7 +10,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from msgspec import MsgspecError, json
@@ -23,16 +20,11 @@ from ogrom.deploy.local import _logs
 from ogrom.deploy.local._control import Scale
 from ogrom.deploy.local._counts import Sample
 from ogrom.deploy.local._supervisor import Supervisor, run_command
+from ogrom.loopback import POLICY, is_loopback, refusal
 
 FILES: Final = Path(__file__).parent.parent / "page"
-TOKEN_FIELD: Final = "Ogrom-Token"  # noqa: S105 - a field's name
 PLACEHOLDER: Final = "{{ogrom-token}}"
 """What index.html has in the place of the token."""
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""Nothing from elsewhere, no script but our files (W3C, Content Security Policy)."""
 _LINES: Final = 200
 
 
@@ -173,42 +165,6 @@ class Page:
         except (DeployError, MsgspecError) as error:
             return web.json_response({"detail": str(error)}, status=422)
         return web.json_response({"minimum": wanted.minimum, "maximum": wanted.maximum})
-
-
-def refusal(host: str, method: str, fields: dict[str, str], token: str) -> str:
-    """Why a request is refused; empty where it is not.
-
-    Args:
-        host: what it says in `Host`.
-        method: of the request.
-        fields: of its header; names in any case.
-        token: what our page was given.
-    """
-    given = {name.lower(): value for name, value in fields.items()}
-    if not is_loopback(host):
-        return f"{host} is not this machine."
-    if method in {"GET", "HEAD"}:
-        return ""
-    if given.get("origin", f"http://{host}") != f"http://{host}":
-        return "It comes from another site."
-    if given.get("sec-fetch-site", "same-origin") != "same-origin":
-        return "It comes from another site."
-    if given.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return "It is not application/json."
-    if not secrets.compare_digest(given.get(TOKEN_FIELD.lower(), "").encode(), token.encode()):
-        return f"{TOKEN_FIELD} is not that of the page: load it again."
-    return ""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a `Host` names this machine by a name that no name server answers for."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name in {"localhost", "::1"} or (
-        name.startswith("127.") and name.replace(".", "").isdecimal()
-    )
 
 
 def _token(file: Path) -> str:
