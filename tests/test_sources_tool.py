@@ -63,6 +63,18 @@ def test_the_last_user_ends_them(tmp_path):
         assert not runs(tmp_path)
 
 
+def test_a_watcher_outlives_the_killed(tmp_path):
+    """Where the last user is killed, a watcher ends them."""
+    with user(tmp_path) as killed:
+        subprocess.run(tool(tmp_path, "--unkept", "start", "identity"), check=True)
+        assert runs(tmp_path)
+        killed.kill()
+    end = time.monotonic() + 60
+    while runs(tmp_path):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_what_was_started_by_hand_stays(tmp_path):
     """Until it is stopped by hand; at its port it is found again."""
     said = subprocess.run(

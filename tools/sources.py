@@ -3,6 +3,7 @@
     .venv/bin/python tools/sources.py run COMMAND…    runs a command on them; the last user ends them
     .venv/bin/python tools/sources.py start [NAME…]   starts them until `stop`; prints what to export
     .venv/bin/python tools/sources.py status | env | stop
+    .venv/bin/python tools/sources.py watch           ends them when nobody uses them any more
 
 Rule 1. All of them is in DIR (.cache/sources): started again, they have their data and ports again.
 Rule 2. Who uses them holds a shared lock on DIR/users, which the kernel takes back when he dies. Who
@@ -219,6 +220,28 @@ def used(folder: Path) -> Generator[None]:
                     stop(folder)
 
 
+def _watch(folder: Path) -> None:
+    """Have them ended when their last user is gone, even if he was killed."""
+    subprocess.Popen(
+        [sys.executable, __file__, "--dir", str(folder), "watch"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def watch(folder: Path) -> None:
+    """Wait until nobody uses them, and end them; at once where another does that already."""
+    with (folder / "watcher").open("a") as watcher, (folder / "users").open("a") as users:
+        try:
+            fcntl.flock(watcher, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        fcntl.flock(users, fcntl.LOCK_EX)
+        stop(folder)
+
+
 def run(folder: Path, command: list[str]) -> int:
     """Run a command with them, and what it needs to know of them; its exit status."""
     # Told to end while they start, it ends them too.
@@ -258,9 +281,11 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--dir", type=Path, default=DIRECTORY)
     parser.add_argument(
-        "--unkept", action="store_true", help="start: they end with the last who uses them now"
+        "--unkept",
+        action="store_true",
+        help="start: they end with the last who uses them, be he killed",
     )
-    parser.add_argument("what", choices=("run", "start", "status", "env", "stop"))
+    parser.add_argument("what", choices=("run", "start", "watch", "status", "env", "stop"))
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="NAME… or COMMAND…")
     asked = parser.parse_args(arguments)
     folder = asked.dir.resolve()
@@ -275,8 +300,13 @@ def main(arguments: list[str]) -> int:
             case "start":
                 with used(folder):
                     start(folder, asked.rest)
-                    if not asked.unkept:
+                    if asked.unkept:
+                        _watch(folder)
+                    else:
                         (folder / "kept").touch()
+            case "watch":
+                watch(folder)
+                return 0
             case "stop":
                 (folder / "kept").unlink(missing_ok=True)
                 stop(folder)

@@ -200,7 +200,8 @@ async def test_acknowledged_writes_outlive_the_process(serving, tmp_path):
     """kill -9 while several clients write, three times over: all that was answered 201 is there."""
     acknowledged: list[str] = []
     state = tmp_path / "state"
-    for delay in (0.15, 0.4, 0.7):
+    for more in (3, 12, 40):
+        wanted = len(acknowledged) + more
         with serving(state) as running:
             async with aiohttp.ClientSession(headers=ANNA) as session:
                 product = await product_id(session, running)
@@ -211,16 +212,19 @@ async def test_acknowledged_writes_outlive_the_process(serving, tmp_path):
                         text = f"writer {number}, comment {again}"
                         try:
                             async with session.post(url, json={"text": text}) as answer:
-                                assert 201 == answer.status
-                                acknowledged.append(answer.headers["Location"])
+                                assert answer.status in (201, 503)  # a busy machine
+                                if answer.status == 201:
+                                    acknowledged.append(answer.headers["Location"])
                         except aiohttp.ClientError:
                             return
 
                 writers = [asyncio.create_task(write(number)) for number in range(4)]
-                await asyncio.sleep(delay)
+                async with asyncio.timeout(60):
+                    while len(acknowledged) < wanted:
+                        await asyncio.sleep(0.005)
                 running.kill()
                 await asyncio.gather(*writers)
-    assert len(acknowledged) == len(set(acknowledged)) > 30
+    assert len(acknowledged) == len(set(acknowledged)) >= 55
     with serving(state) as running:
         async with aiohttp.ClientSession() as session:
             for place in acknowledged:
