@@ -19,6 +19,7 @@ ONE, LIST = (JSON, MSGPACK), (JSON, MSGPACK, CSV)
 READ = {
     "/": ("/", ONE),
     "/v1/{locale}": ("/v1/{locale}", ONE),
+    "/v1/{locale}/catalogue": ("/v1/{locale}/catalogue", ("application/jsonl",)),
     "/v1/{locale}/products": ("/v1/{locale}/products?per_page=20", LIST),
     "/v1/{locale}/products/{product_id}": ("/v1/{locale}/products/g000001", ONE),
     "/v1/{locale}/products/{product_id}/ratings": ("/v1/{locale}/products/g000001/ratings", ONE),
