@@ -22,7 +22,7 @@ from msgspec import Struct, structs
 
 from ogrom.cli._app import AppError, Make, load
 from ogrom.http import Request, Response, Service, problem_response
-from ogrom.serve import App, AsgiApp, Limits, RequestLog, asgi, serve
+from ogrom.serve import App, AsgiApp, Limits, RequestLog, serve
 from ogrom.trace import Ring, Summary, Tracer
 
 DRAIN: Final = 5.0
@@ -124,7 +124,7 @@ def _serve(
                 _leave(orders.ring, tracer.ring)
 
     try:
-        serve(asgi(traced, limits=limits, log=log), f"fd:{orders.listen}")
+        serve(traced, f"fd:{orders.listen}", limits=limits, log=log)
     except Exception as error:
         if ready:
             raise
