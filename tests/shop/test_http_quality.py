@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support.exchange import Wire
-from support.one_answer import of_answer, value
+from support.one_answer import UNPACK, of_answer, value
 from support.quality import METHODS, of_shared, of_url
 from support.server import shop_server
 
@@ -19,6 +19,7 @@ ONE, LIST = (JSON, MSGPACK), (JSON, MSGPACK, CSV)
 READ = {
     "/": ("/", ONE),
     "/v1/{locale}": ("/v1/{locale}", ONE),
+    "/v1/{locale}/catalogue": ("/v1/{locale}/catalogue", ("application/jsonl",)),
     "/v1/{locale}/products": ("/v1/{locale}/products?per_page=20", LIST),
     "/v1/{locale}/products/{product_id}": ("/v1/{locale}/products/g000001", ONE),
     "/v1/{locale}/products/{product_id}/ratings": ("/v1/{locale}/products/g000001/ratings", ONE),
@@ -37,6 +38,8 @@ READ = {
 }
 """Every route, with a path of it that can be read and the media types there."""
 
+STREAMED = {"/v1/{locale}/catalogue"}
+"""What is sent as it is made, and not coded."""
 WITH_A_TOKEN = {"/v1/{locale}/products/{product_id}/ratings/mine"}
 
 
@@ -94,7 +97,13 @@ def test_every_way_to_ask(wire, made, route, locale):
     """Grammar, validators, Vary, preconditions, HEAD, OPTIONS, ranges, negotiation, paths, links."""
     target, media = READ[route]
     fields = {"Authorization": ANNA} if route in WITH_A_TOKEN else {}
-    wrong = of_url(wire, target.format(**made[locale]), media=media, **fields)
+    wrong = of_url(
+        wire,
+        target.format(**made[locale]),
+        media=media,
+        codings=("",) if route in STREAMED else tuple(UNPACK),
+        **fields,
+    )
     assert not wrong, "\n".join(wrong)
 
 

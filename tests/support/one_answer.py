@@ -58,6 +58,7 @@ GRAMMAR: Mapping[str, str] = {
     "location": URI,
     "ogrom-release": r"[0-9a-f]{7,}",
     "retry-after": rf"\d+|{DATE}",
+    "transfer-encoding": "chunked",
     "vary": rf"\*|{_list(TOKEN)}",
     "www-authenticate": rf"{TOKEN}(?: {_list(PARAMETER)})?",
     "x-request-id": r"[A-Za-z0-9._:/+=-]{1,128}",
@@ -98,6 +99,8 @@ def value(answer: Answer) -> Any:
     content, kind = plain(answer), answer["content-type"].partition(";")[0]
     if kind == "application/msgpack":
         return msgspec.msgpack.decode(content)
+    if kind == "application/jsonl":
+        return [msgspec.json.decode(line) for line in content.splitlines()]
     if kind == "text/csv":
         rows = list(csv.reader(io.StringIO(content.decode()), strict=True))
         if len({len(row) for row in rows}) > 1:
@@ -175,7 +178,7 @@ def _of_status(method: str, answer: Answer) -> Iterator[str]:
     if answer.status in {204, 304}:
         for name in answer.names & ABOUT_CONTENT:
             yield f"{answer.status} with {name}"
-    elif answer.status >= 200 and "content-length" not in answer:
+    elif answer.status >= 200 and not {"content-length", "transfer-encoding"} & answer.names:
         yield "there is no Content-Length"
     if answer.status == 206 and "content-range" not in answer:
         yield "206 without Content-Range"

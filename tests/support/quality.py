@@ -52,7 +52,12 @@ class Asker:
 
 
 def of_url(
-    wire: Wire, target: str, *, media: Sequence[str] = ("application/json",), **fields: str
+    wire: Wire,
+    target: str,
+    *,
+    media: Sequence[str] = ("application/json",),
+    codings: Sequence[str] = tuple(UNPACK),
+    **fields: str,
 ) -> list[str]:
     """What is wrong with what can be read at a URL.
 
@@ -60,20 +65,21 @@ def of_url(
         wire: a client of the server.
         target: a path that can be read, and whose content does not change meanwhile.
         media: the media types that it offers.
+        codings: the content codings; "" is none.
         fields: what every request carries, such as Authorization.
     """
     ask = Asker(wire, target, fields)
     first = ask.want(200)
     if first.status == 200:
         _stable(ask, first)
-        _variants(ask, media)
+        _variants(ask, media, codings)
         _varies(ask, first)
         _conditions(ask, first)
         for wanted in ({}, {"Accept": media[-1]}, {"Accept_Encoding": "gzip"}, {"If_Match": '"x"'}):
             _head(ask, wanted)
         _ranges(ask, first)
         _options(ask)
-        _negotiated_errors(ask)
+        _negotiated_errors(ask, media)
         _other_paths(ask, first)
         _leads_on(ask, first)
     return ask.complaints
@@ -94,11 +100,11 @@ def _stable(ask: Asker, first: Answer) -> None:
         ask.complain("a weak tag, though the content is the same byte by byte")
 
 
-def _variants(ask: Asker, media: Sequence[str]) -> None:
+def _variants(ask: Asker, media: Sequence[str], codings: Sequence[str]) -> None:
     """Each variant is what was asked for, decodes to the same, and has a tag that no other has."""
     by_tag: dict[str, bytes] = {}
     values: dict[str, Any] = {}
-    for kind, coding in product(media, UNPACK):
+    for kind, coding in product(media, codings):
         wanted = {"Accept": kind, "Accept_Encoding": coding or "identity"}
         answer = ask.want(200, **wanted)
         if answer["content-type"].partition(";")[0] != kind:
@@ -111,7 +117,7 @@ def _variants(ask: Asker, media: Sequence[str]) -> None:
             ask.complain("the codings are not of the same content", **wanted)
         if by_tag.setdefault(answer["etag"], answer.content) != answer.content and answer["etag"]:
             ask.complain(f"two contents have the tag {answer['etag']}", **wanted)
-    for coding in UNPACK:
+    for coding in codings:
         if coding:
             answer = ask.want(200, Accept_Encoding=f"{coding}, identity;q=0")
             if answer["content-encoding"] != coding:
@@ -242,10 +248,11 @@ def _options(ask: Asker) -> None:
     ask.want(501, "get")
 
 
-def _negotiated_errors(ask: Asker) -> None:
+def _negotiated_errors(ask: Asker, media: Sequence[str]) -> None:
     """An error comes in what is asked for, or in JSON; 406 too."""
+    msgpack = "application/msgpack"
     for wanted, kind in (
-        ("application/msgpack", "application/msgpack"),
+        (msgpack, msgpack if msgpack in media else "application/problem+json"),
         ("application/json", "application/problem+json"),
         ("application/problem+json", "application/problem+json"),
         ("image/png", "application/problem+json"),

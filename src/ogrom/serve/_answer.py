@@ -46,8 +46,11 @@ class Writer:
             ValueError: a field of the response cannot be sent.
         """
         line = _LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
+        head = response.head
+        if b"Last-Modified: " in head:  # which must not be later than Date (RFC 9110, 8.8.2.1)
+            self.tick()
         return b"".join(
-            (line, response.head, self._tail, request_id.encode(), b"\r\n", extra, b"\r\n",
+            (line, head, self._tail, request_id.encode(), b"\r\n", extra, b"\r\n",
              response.content)
         )  # fmt: skip
 
