@@ -26,6 +26,7 @@ WRONG: dict[str, tuple[str, tuple[int, ...]]] = {
     "an asterisk": (f"GET * HTTP/1.1\r\n{H}\r\n", (400,)),
     "a long target": (f"GET /echo/{'a' * 600} HTTP/1.1\r\n{H}\r\n", (414,)),
     "a longer target": (f"GET /echo/{'a' * 5000} HTTP/1.1\r\n{H}\r\n", (414,)),
+    "a bare LF before a long target": (f"\nGET /echo/{'a' * 600} HTTP/1.1\r\n{H}\r\n", (400,)),
     # Lines and fields (sections 2.2 and 5).
     "a bare LF after the request line": (f"GET /echo/x HTTP/1.1\n{H}\r\n", (400,)),
     "bare LFs throughout": ("GET /echo/x HTTP/1.1\nHost: a\n\n", (400,)),

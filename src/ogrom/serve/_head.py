@@ -195,6 +195,8 @@ def _request_line(line: str, max_target: int) -> tuple[str, str, int, str, str]:
         raise BadHead(
             400, "The request line is no method, target and version, each one space apart."
         ) from None
+    if "\n" in line:  # before it is too long, as where it is seen before the end of it
+        raise BadHead(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
     if len(target) > max_target:
         raise BadHead(414, "The URI is too long.")
     if method not in _METHODS and _TOKEN.fullmatch(method) is None:
