@@ -29,12 +29,13 @@ from ogrom.http import (
     Response,
     Service,
 )
-from ogrom.http._compile import forget, generate, specialise
+from ogrom.http._compile import Answers, forget, generate, specialise
 from ogrom.http._engine import prepare
+from ogrom.http._walk import Prepared
 
 ROUNDS = 41
 CALLS = 2_000
-Answers = Callable[[Request], Coroutine[Any, Any, Response]]
+Way = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Product(Struct, frozen=True):
@@ -198,7 +199,7 @@ def requests() -> dict[str, Request]:
     }
 
 
-def once(answers: Answers, request: Request) -> Response:
+def once(answers: Way, request: Request) -> Response:
     """The response of a coroutine that never waits."""
     try:
         answers(request).send(None)
@@ -208,7 +209,7 @@ def once(answers: Answers, request: Request) -> Response:
     raise RuntimeError("it waits")
 
 
-def microseconds(answers: Answers, request: Request) -> float:
+def microseconds(answers: Way, request: Request) -> float:
     """One request, of many that are timed together."""
     start = perf_counter_ns()
     for _ in range(CALLS):
@@ -223,20 +224,24 @@ def making() -> None:
     """What a function costs to make: written, compiled, and made again from the same code object."""
     prepared = next(route.leaf for route in service().leaves() if route.name == "product")
     about = prepare(prepared, cors=Cors(origins=("*",)))
+
+    def made(about: Prepared, method: str) -> Answers:
+        return specialise(about, method, None, None)
+
     times: dict[str, list[float]] = {"written": [], "written and compiled": [], "made again": []}
     for _ in range(ROUNDS):
         forget()
         for step, make in (
-            ("written", generate), ("written and compiled", specialise), ("made again", specialise),
+            ("written", generate), ("written and compiled", made), ("made again", made),
         ):  # fmt: skip
             start = perf_counter_ns()
             make(about, "GET")
             times[step].append((perf_counter_ns() - start) / 1_000)
     forget()
     tracemalloc.start()
-    kept = [specialise(about, "GET")]
+    kept = [made(about, "GET")]
     first = tracemalloc.get_traced_memory()[0]
-    kept += [specialise(about, "GET") for _ in range(100)]
+    kept += [made(about, "GET") for _ in range(100)]
     further = (tracemalloc.get_traced_memory()[0] - first) / 100
     tracemalloc.stop()
     found = {f"{step}, µs": median(each) for step, each in times.items()}
@@ -249,7 +254,7 @@ def making() -> None:
 def main() -> None:
     """Checks that all answer alike, then measures them in turns."""
     shop = service()
-    ways: dict[str, Answers] = {
+    ways: dict[str, Way] = {
         "by hand": by_hand,
         "specialised": shop.respond,
         "plain walk": shop.walk,

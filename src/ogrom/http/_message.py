@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from ogrom.http._routing import LinkError, Match, Router
+from ogrom.http._routing import LinkError, Match, Route, Router
+from ogrom.http._tree import NO_PARAMS, Params
 
 T = TypeVar("T")
 
@@ -139,7 +140,8 @@ class Context(Struct, eq=False):
     """
 
     request: Request
-    _match: Match[Any] | None = None
+    _params: Params = NO_PARAMS
+    _route: Route[Any] | None = None
     _router: Router[Any] | None = None
     language: str | None = None
     """The language of the answer, where the resource offers any."""
@@ -158,11 +160,11 @@ class Context(Struct, eq=False):
         Raises:
             KeyError: the route has no such parameter; the message lists those that it has.
         """
-        match = self._match
-        if match is not None and name in match[1]:
-            return match[1][name]
-        known = ", ".join(sorted(match[1] if match is not None else ())) or "none"
-        raise KeyError(f"The path has no parameter {name!r}; it has: {known}.")
+        try:
+            return self._params[name]
+        except KeyError:
+            known = ", ".join(sorted(self._params)) or "none"
+            raise KeyError(f"The path has no parameter {name!r}; it has: {known}.") from None
 
     def query(self, kind: type[T]) -> T:
         """The decoded query, of the type that the resource names as `query`."""
@@ -185,14 +187,14 @@ class Context(Struct, eq=False):
             LinkError: no resource has that name, or several have and none is nearer; a parameter
                 is missing, unknown or of the wrong type.
         """
-        match = self._match
-        if match is not None and (link := match[2].links.get(name)) is not None:
-            path = link(params, match[1])
+        route = self._route
+        if route is not None and (link := route.links.get(name)) is not None:
+            path = link(params, self._params)
             if path is not None:
                 return path
-        if self._router is None:
+        if self._router is None or route is None:
             raise LinkError(f"There are no routes here, so no path for {name!r}.")
-        return self._router.path_for(name, params, near=self._match)
+        return self._router.path_for(name, params, near=Match(route.leaf, self._params, route))
 
 
 def _typed(value: object, kind: type[T], what: str) -> T:

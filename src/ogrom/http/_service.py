@@ -10,13 +10,13 @@ from ogrom.http._cors import Cors
 from ogrom.http._engine import prepare, walk
 from ogrom.http._errors import ResourceError
 from ogrom.http._media import JSON, MSGPACK
-from ogrom.http._message import SERVED, Request, Response, Step
+from ogrom.http._message import SERVED, Context, Request, Response, Step
 from ogrom.http._negotiate import choose_media_type
 from ogrom.http._problem import PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
-from ogrom.http._routing import MalformedPath, Match, Route, Router
-from ogrom.http._walk import Prepared, Refusals, begin
+from ogrom.http._routing import MalformedPath, Route, Router
+from ogrom.http._walk import Prepared, Refusals, at_start
 
 Routes = Mapping[str, "Routes | Resource[Any]"]
 """Paths and what is there: nested, and mounted anywhere. See `Service`."""
@@ -57,8 +57,7 @@ class Service:
             key = id(route.leaf)
             if key not in self._prepared:
                 self._prepared[key] = prepare(route.leaf, cors=cors, refusals=refusals)
-        # Filled as requests come: see `_specialise`.
-        self._answers: Final[dict[int, dict[str, Answers]]] = {key: {} for key in self._prepared}
+        self._find: Final = self.router.find
 
     def leaves(self) -> Iterator[Route[Resource[Any]]]:
         """Every route: its pattern, its parameters, its resource."""
@@ -71,15 +70,16 @@ class Service:
         functions do.
         """
         try:
-            match = self.router.match(request.path)
+            found = self._find(request.path)
         except MalformedPath:
-            match = None
-        if match is None:
+            found = None
+        if found is None:
             return self.walk(request)
-        answers: Answers | None = match[2].kept.get(request.method)
-        if answers is None:
-            answers = self._specialise(match.route, request.method)
-        return answers(request, match, self.router)
+        route, params = found
+        answer: Answers | None = route.kept.get(request.method)
+        if answer is None:
+            answer = self._specialise(route, request.method)
+        return answer(request, params)
 
     async def walk(self, request: Request) -> Response:
         """The response to a request by the plain walk, which `respond` is held equal to."""
@@ -102,19 +102,14 @@ class Service:
         raise LookupError(f"No {method} of {name!r}: there are {names}, and {', '.join(SERVED)}.")
 
     def _specialise(self, route: Route[Resource[Any]], method: str) -> Answers:
-        """The function for a method, made when it is first needed; the routes of one resource
-        share it.
-        """
+        """The function for a route and method, made when it is first needed."""
         if method not in SERVED:  # refused, and not worth a function
             return self._refused
-        key = id(route.leaf)
-        known = self._answers[key]
-        if method not in known:
-            known[method] = specialise(self._prepared[key], method)
-        made = route.kept[method] = known[method]
+        made = specialise(self._prepared[id(route.leaf)], method, route, self.router)
+        route.kept[method] = made
         return made
 
-    async def _refused(self, request: Request, _: Match[Any], __: Router[Any]) -> Response:
+    async def _refused(self, request: Request, _: Mapping[str, object]) -> Response:
         return await self.walk(request)
 
     async def _on_foot(self, request: Request, *, trace: bool) -> Traced:
@@ -127,7 +122,8 @@ class Service:
         if match is None:
             return Traced(self._problem(request, 404, self._hint(request.path)), ())
         prepared = self._prepared[id(match.leaf)]
-        state = begin(prepared, request, match, self.router, trace=trace)
+        ctx = Context(request, match.params, match.route, self.router, prepared.language)
+        state = at_start(prepared, request, ctx, [] if trace else None)
         response = await respond(state, *await walk(state))
         return Traced(response, tuple(state.steps or ()))
 

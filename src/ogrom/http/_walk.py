@@ -14,7 +14,6 @@ from ogrom.http._message import Context, Request, Step
 from ogrom.http._negotiate import MediaType
 from ogrom.http._outcome import Outcome
 from ogrom.http._resource import Resource
-from ogrom.http._routing import Match, Router
 
 Test = Callable[["Walk"], bool | Awaitable[bool]]
 """Answers one decision for one walk."""
@@ -69,6 +68,11 @@ class Prepared:
     readers: Mapping[str, Reader]
     refusals: Refusals
 
+    @property
+    def language(self) -> str | None:
+        """The language that is sent to those who ask for none."""
+        return self.languages[0] if self.languages else None
+
 
 class Walk(Struct, eq=False):
     """One request on its way through the graph. All of it changes as the walk goes on."""
@@ -102,16 +106,22 @@ class Walk(Struct, eq=False):
         return self.request.headers.get(name)
 
 
-def begin(
-    prepared: Prepared, request: Request, match: Match[Any], router: Router[Any], *, trace: bool
+def at_start(
+    prepared: Prepared, request: Request, ctx: Context, steps: list[Step] | None = None
 ) -> Walk:
-    """A walk at its start, where the favourite of everything offered is what will be sent."""
-    language = prepared.languages[0] if prepared.languages else None
+    """A walk at its start, where the favourite of everything offered is what will be sent.
+
+    Args:
+        prepared: the resource.
+        request: the request.
+        ctx: what the resource's functions are given.
+        steps: where each step is noted; None where nobody looks.
+    """
     return Walk(
         prepared,
         request,
-        Context(request, match, router, language),
+        ctx,
         len(prepared.encodings) - 1,
         prepared.resource.exists is True,
-        steps=[] if trace else None,
+        steps=steps,
     )
