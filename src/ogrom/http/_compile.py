@@ -8,25 +8,22 @@ decided in one place only.
 
 Generated source, not closures: a closure costs a call for each question, and of those a GET has a
 dozen at 50 ns each, where `"if-match" in headers` in place takes 10. A function is made at its
-first request, so that a service starts as fast as before. Routes of one name and shape (the locales
-of an API) share the code object. What its names mean are variables of the function around it, for
-CPython keeps the place of a global in the code itself: two functions that share code would miss it
-in turns. Measured by `bench/engine.py` on CPython 3.11.
+first request, so that a service starts as fast as before: routes of one name and shape (the locales
+of an API) are compiled once. Measured by `bench/engine.py` on CPython 3.11.
 """
 
 import linecache
 from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
 from json import dumps
-from textwrap import indent
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from ogrom.http._asked import ask
 from ogrom.http._ends import acted, ended
 from ogrom.http._graph import ACTIONS, HANDLERS
+from ogrom.http._links import Links
 from ogrom.http._message import Request, Response
-from ogrom.http._routing import Route, Router
 from ogrom.http._source import Source
 from ogrom.http._variant import unasked
 from ogrom.http._walk import Prepared
@@ -35,29 +32,24 @@ Answers = Callable[[Request, Mapping[str, object]], Coroutine[Any, Any, Response
 """Answers the requests of one method for one route, whose parameters it is given."""
 
 
-def specialise(
-    prepared: Prepared, method: str, route: Route[Any] | None, router: Router[Any] | None
-) -> Answers:
+def specialise(prepared: Prepared, method: str, links: Links) -> Answers:
     """The function that answers a route's requests of one method.
 
     Args:
         prepared: what follows from the route's resource.
         method: the method.
-        route: where links are written from.
-        router: who writes them.
+        links: how paths are written from the route.
     """
     text, names = generate(prepared, method)
-    names |= {"ROUTE": route, "ROUTER": router}
-    whole = f"def make({', '.join(names)}):\n{indent(text, '    ')}    return answer\n"
     filename = f"<ogrom: {method} {prepared.resource.name or 'a resource'}>"
-    scope: dict[str, Any] = {}
-    exec(_code(whole, filename), scope)  # noqa: S102 - our own source, of names and templates alone
-    made: Answers = scope["make"](**names)
-    return made
+    code = _code(text, filename)
+    # A copy: CPython keeps in the code where it last found a name, and so for one function only.
+    made: Any = FunctionType(code.replace(), names | {"LINKS": links})
+    return made  # type: ignore[no-any-return]
 
 
 def generate(prepared: Prepared, method: str) -> tuple[str, dict[str, Any]]:
-    """The source of the function, and what its names mean but for `ROUTE` and `ROUTER`."""
+    """The source of the function, and what its names mean but for `LINKS`."""
     source = Source(prepared, method)
     source.names["FAVOURITE"] = unasked(prepared)
     node: str | None = source.plan.start
@@ -74,7 +66,7 @@ def generate(prepared: Prepared, method: str) -> tuple[str, dict[str, Any]]:
         "async def answer(request, params):",
         f"    {dumps(doc)}",
         "    headers = request.headers",
-        "    ctx = Context(request, params, ROUTE, ROUTER, LANGUAGE)",
+        "    ctx = Context(request, params, LINKS, LANGUAGE)",
         *(f"    {name} = {start}" for name, start in source.known.items()),
         "    try:",
         *source.lines,
@@ -94,4 +86,5 @@ def forget() -> None:
 def _code(source: str, filename: str) -> CodeType:
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
-    return compile(source, filename, "exec")
+    module = compile(source, filename, "exec")
+    return next(each for each in module.co_consts if isinstance(each, CodeType))

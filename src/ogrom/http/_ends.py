@@ -13,6 +13,7 @@ from ogrom.http._outcome import Answer, Created
 from ogrom.http._parts import Plain, created_lines, opened, tag_line
 from ogrom.http._render import COMPRESS_FROM, compressed
 from ogrom.http._source import Source
+from ogrom.http._variant import unwritten
 
 PLAIN_TAG: Final = "tag.__class__ is str and tag.isascii() and tag.isalnum()"
 """Whether a revision can stand in a tag as it is, for most of them."""
@@ -61,7 +62,8 @@ def not_modified(source: Source, depth: int, *, tag: str = _TAG) -> None:
         tag: the line of the tag, in a template, where it is known.
     """
     assert source.parts is not None
-    source.leave_if("variant.encode is None", "handle_not_modified", depth)
+    source.names["unwritten"] = unwritten
+    source.leave_if("variant.encode is unwritten", "handle_not_modified", depth)
     dated = _date(source, depth)
     _response(source, depth, 304, f"{braced(source.parts.cache)}{tag}{dated}", 'b""')
 
@@ -87,20 +89,25 @@ def _content(source: Source, handler: str, entity: str) -> None:
     plain = Plain()
     source.names |= {
         "PLAIN": plain.types, "is_plain": plain.is_plain, "Answer": Answer, "opened": opened,
-        "compressed": compressed,
+        "compressed": compressed, "unwritten": unwritten,
     }  # fmt: skip
     source.write(
         0,
         f"given = value = {entity}",
         'more = ""',
-        "if value.__class__ is Answer:",
-        "    value, more = opened(value)",
+        "if value.__class__ is not dict:",
+        "    if value.__class__ is Answer:",
+        "        value, more = opened(value)",
+        "    if more is None or value.__class__ not in PLAIN and not is_plain(value):",
     )
-    source.show_if("more is None or value.__class__ not in PLAIN and not is_plain(value)", handler)
-    source.write(0, "encode = variant.encode")
-    source.show_if("encode is None", handler)
-    source.write(0, "content = encode(value)")
-    source.show_if("content.__class__ is not bytes", handler, "variant.encode = None")
+    source.show(2, handler)
+    source.write(
+        0,
+        "content = variant.encode(value)",
+        "if content.__class__ is not bytes:",
+        "    variant.encode = unwritten",
+    )
+    source.show(1, handler)
     source.write(
         0,
         "start = variant.start",

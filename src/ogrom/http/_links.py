@@ -1,22 +1,68 @@
-"""Paths written from routes: checked and explained, or the short way where nothing can be wrong."""
+"""Paths written from a route: explained where they are wrong, and short where they cannot be."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ogrom.http._pattern import PARAMETER, LinkError, Parameter, hint, write_slot
+from ogrom.http._pattern import PARAMETER, LinkError, hint, write_slot
 from ogrom.http._route import Route
+from ogrom.http._tree import Params
 
-Link: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], str | None]
-"""Writes a path from the parameters given and those of the present path. None where a value must be
-looked at more closely, or is missing."""
+Link: TypeAlias = tuple[str, str | None, str, Callable[[Params, Params], str]]
+"""The text before the one parameter of a path, the parameter's name and the text behind it; and what
+writes the path of any parameters, given those of the present path too. The name is None where the
+path is not of that kind."""
 
 
-def written(name: str, route: Route[Any], params: Mapping[str, object]) -> str:
+def _nowhere(name: str, _: Route[Any] | None) -> Route[Any]:
+    raise LinkError(f"There are no routes here, so no path for {name!r}.")
+
+
+class Links(dict[str, Link]):
+    """How paths are written from one route, by the name of where they lead; made when first asked.
+
+    Args:
+        here: the route.
+        find: finds a route by its name, nearest to another; raises LinkError.
+    """
+
+    def __init__(
+        self,
+        here: Route[Any] | None = None,
+        find: Callable[[str, Route[Any] | None], Route[Any]] = _nowhere,
+    ) -> None:
+        super().__init__()
+        self._here = here
+        self._find = find
+
+    def __missing__(self, name: str) -> Link:
+        there = self._find(name, self._here)
+        link = self[name] = _link(name, self._here, there)
+        return link
+
+
+def _link(name: str, here: Route[Any] | None, there: Route[Any]) -> Link:
+    known = frozenset[str]() if here is None else _bound(here, there)
+    shortly = _short(there, known)
+
+    def write(params: Params, present: Params) -> str:
+        if shortly is not None and (path := shortly(params, present)) is not None:
+            return path
+        if not params.keys() >= {parameter.name for parameter in there.parameters}:
+            params = {**{key: present[key] for key in present if key in known}, **params}
+        return _written(name, there, params)
+
+    if [each.kind for each in there.parameters] == ["text"] and shortly is not None:
+        before, after = _texts(there)
+        return before, there.parameters[0].name, after, write
+    return "", None, "", write
+
+
+def _written(name: str, route: Route[Any], params: Params) -> str:
     """The path of a route; LinkError says what is wrong with the parameters."""
     names = [parameter.name for parameter in route.parameters]
-    if params.keys() != set(names):
+    if params.keys() != {*names}:
         wrong = [
             f"{parameter.name} is missing: {parameter.expected}"
             for parameter in route.parameters
@@ -36,60 +82,34 @@ def written(name: str, route: Route[Any], params: Mapping[str, object]) -> str:
     )
 
 
-def bound(here: Route[Any], there: Route[Any]) -> frozenset[str]:
+def _bound(here: Route[Any], there: Route[Any]) -> frozenset[str]:
     """The parameters of the innermost mount that both routes lie in."""
     shared = next(mount for mount in reversed(here.mounts) if mount in there.mounts)
     return frozenset(name for name, _, _ in PARAMETER.findall(shared))
 
 
-def short_link(here: Route[Any], there: Route[Any]) -> Link | None:
-    """The short way to write a path from a place; None where there is none."""
-    texts = [""]
+def _short(
+    there: Route[Any], known: frozenset[str]
+) -> Callable[[Params, Params], str | None] | None:
+    """Writes a path of whole segments whose values need no encoding, and None for any other; None
+    where the route has other segments.
+    """
     for piece in there.pieces:
-        if isinstance(piece, str):
-            texts[-1] += piece
-        elif len(piece.parts) == 1 and piece.parameters[0].kind in _WRITERS:
-            texts[-1] += "/"
-            texts.append("")
-        else:
+        if not isinstance(piece, str) and (
+            len(piece.parts) != 1 or piece.parameters[0].kind not in _WRITERS
+        ):
             return None
-    known = bound(here, there)
-    if [each.kind for each in there.parameters] == ["text"]:
-        name = there.parameters[0].name
-        return _one(texts[0], name, texts[1], known=name in known)
-    return _several(texts, there.parameters, known)
+    form = "%s".join(text.replace("%", "%%") for text in _texts(there))
+    writers = [(each.name, each.name in known, _WRITERS[each.kind]) for each in there.parameters]
 
-
-def _one(before: str, name: str, after: str, *, known: bool) -> Link:
-    """Writes a path of one text: by far the most."""
-
-    def write_one(params: Mapping[str, Any], present: Mapping[str, Any]) -> str | None:
-        if name in params and len(params) == 1:
-            value = params[name]
-        elif known and not params:
-            value = present[name]
-        else:
-            return None
-        if value.__class__ is str and value.isascii() and value.isalnum():
-            return f"{before}{value}{after}"
-        return None if _plain_text(value) is None else f"{before}{value}{after}"
-
-    return write_one
-
-
-def _several(texts: list[str], parameters: tuple[Parameter, ...], bound: frozenset[str]) -> Link:
-    """Writes a path of text and the values of parameters, in turn."""
-    form = "%s".join(text.replace("%", "%%") for text in texts)
-    writers = [(each.name, each.name in bound, _WRITERS[each.kind]) for each in parameters]
-
-    def write(params: Mapping[str, object], present: Mapping[str, object]) -> str | None:
+    def write(params: Params, present: Params) -> str | None:
         values: list[str] = []
         given = 0
-        for name, known, writer in writers:
+        for name, bound, writer in writers:
             if name in params:
                 given += 1
                 value = writer(params[name])
-            elif known:
+            elif bound and name in present:
                 value = writer(present[name])
             else:
                 return None
@@ -99,6 +119,18 @@ def _several(texts: list[str], parameters: tuple[Parameter, ...], bound: frozens
         return form % tuple(values) if given == len(params) else None
 
     return write
+
+
+def _texts(route: Route[Any]) -> list[str]:
+    """The text between a route's parameters, each of which is a whole segment."""
+    texts = [""]
+    for piece in route.pieces:
+        if isinstance(piece, str):
+            texts[-1] += piece
+        else:
+            texts[-1] += "/"
+            texts.append("")
+    return texts
 
 
 # Written as they are, and no dots alone (RFC 3986, section 2.3).

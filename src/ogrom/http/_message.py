@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+import msgspec
 from msgspec import Struct
 
-from ogrom.http._routing import LinkError, Match, Route, Router
+from ogrom.http._links import Links
 from ogrom.http._tree import NO_PARAMS, Params
 
 T = TypeVar("T")
@@ -141,8 +142,7 @@ class Context(Struct, eq=False):
 
     request: Request
     _params: Params = NO_PARAMS
-    _route: Route[Any] | None = None
-    _router: Router[Any] | None = None
+    _links: Links = msgspec.field(default_factory=Links)
     language: str | None = None
     """The language of the answer, where the resource offers any."""
     _query: object = None
@@ -187,14 +187,12 @@ class Context(Struct, eq=False):
             LinkError: no resource has that name, or several have and none is nearer; a parameter
                 is missing, unknown or of the wrong type.
         """
-        route = self._route
-        if route is not None and (link := route.links.get(name)) is not None:
-            path = link(params, self._params)
-            if path is not None:
-                return path
-        if self._router is None or route is None:
-            raise LinkError(f"There are no routes here, so no path for {name!r}.")
-        return self._router.path_for(name, params, near=Match(route.leaf, self._params, route))
+        before, only, after, write = self._links[name]
+        if only in params and len(params) == 1:
+            value: Any = params[only]
+            if value.__class__ is str and value.isascii() and value.isalnum():
+                return f"{before}{value}{after}"
+        return write(params, self._params)
 
 
 def _typed(value: object, kind: type[T], what: str) -> T:

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ogrom.http._pattern import PARAMETER, Parameter, Slot
-
-if TYPE_CHECKING:
-    from ogrom.http._links import Link
 
 T = TypeVar("T")
 
@@ -26,10 +23,6 @@ class Route(Generic[T]):
     """The patterns of the mappings that it lies in, the outermost ("") first."""
     pieces: tuple[str | Slot, ...] = field(repr=False, compare=False)
     """What `path_for` writes: encoded text, and what holds parameters, in turn."""
-    links: "dict[str, Link | None]" = field(
-        default_factory=dict[str, "Link | None"], repr=False, compare=False
-    )
-    """How paths are written from here, by the name of where they lead; filled when first asked."""
     kept: dict[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
     """What those who serve this route keep with it; nobody looks at it here."""
 

@@ -42,7 +42,7 @@ Who must act on which error:
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeAlias, TypeVar, cast
 
-from ogrom.http._links import bound, short_link, written
+from ogrom.http._links import Links
 from ogrom.http._pattern import (
     RANKS,
     LinkError,
@@ -90,6 +90,7 @@ class Router(Generic[T]):
         self._routes = tuple(route for route, _ in found)
         self._tree: Tree[Route[T]] = Tree(found)
         self._named: dict[tuple[str, str | None], list[Route[T]]] = {}
+        self._links: dict[str, Links] = {}
         for route in self._routes:
             for mount in route.mounts:
                 self._named.setdefault((mount, route.name), []).append(route)
@@ -102,6 +103,13 @@ class Router(Generic[T]):
     def find(self) -> Callable[[str], tuple[Route[T], Params] | None]:
         """As `match`, without a value made of it: the route, and the parameters."""
         return self._tree.find
+
+    @property
+    def ending(self) -> Mapping[str, tuple[str, Route[T]]]:
+        """Routes that end with a `{name}` and are text before: by that text, where nothing else than
+        such a name is matched behind it. A value of ASCII letters and digits need not be looked at.
+        """
+        return self._tree.ending
 
     def match(self, path: str) -> Match[T] | None:
         """Finds the route of a path.
@@ -142,19 +150,16 @@ class Router(Generic[T]):
             LinkError: no route, or more than one, has this name; a parameter is missing,
                 unknown, of the wrong type, or would not be read back as it was given.
         """
-        if not isinstance(near, Match):
-            return written(name, self._named_near(name, near), params)
-        here, present = near.route, near.params
-        there = self._named_near(name, here)
-        if name not in here.links:
-            here.links[name] = short_link(here, there)
-        link = here.links[name]
-        if link is not None and (path := link(params, present)) is not None:
-            return path
-        if not params.keys() >= {parameter.name for parameter in there.parameters}:
-            known = bound(here, there)
-            params = {**{key: present[key] for key in present if key in known}, **params}
-        return written(name, there, params)
+        here, present = (near.route, near.params) if isinstance(near, Match) else (near, NO_PARAMS)
+        write = self.links(here)[name][3]
+        return write(params, present)
+
+    def links(self, here: Route[T] | None) -> Links:
+        """How paths are written from a route, or from outside of all mounts."""
+        key = "" if here is None else here.pattern
+        if key not in self._links:
+            self._links[key] = Links(here, self._named_near)
+        return self._links[key]
 
     def _named_near(self, name: str, here: Route[T] | None) -> Route[T]:
         for mount in reversed(here.mounts if here else ("",)):

@@ -16,6 +16,7 @@ from ogrom.http._problem import PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
 from ogrom.http._routing import MalformedPath, Route, Router
+from ogrom.http._tree import Params
 from ogrom.http._walk import Prepared, Refusals, at_start
 
 Routes = Mapping[str, "Routes | Resource[Any]"]
@@ -58,6 +59,7 @@ class Service:
             if key not in self._prepared:
                 self._prepared[key] = prepare(route.leaf, cors=cors, refusals=refusals)
         self._find: Final = self.router.find
+        self._ending: Final = self.router.ending
 
     def leaves(self) -> Iterator[Route[Resource[Any]]]:
         """Every route: its pattern, its parameters, its resource."""
@@ -69,13 +71,19 @@ class Service:
         The route is matched when this is called; what it returns waits only where the resource's
         functions do.
         """
-        try:
-            found = self._find(request.path)
-        except MalformedPath:
-            found = None
-        if found is None:
-            return self.walk(request)
-        route, params = found
+        before, _, value = request.path.rpartition("/")
+        short = self._ending.get(before)  # the most frequent kind of path, matched here
+        if short is not None and value.isascii() and value.isalnum():
+            name, route = short
+            params: Params = {name: value}
+        else:
+            try:
+                found = self._find(request.path)
+            except MalformedPath:
+                found = None
+            if found is None:
+                return self.walk(request)
+            route, params = found
         answer: Answers | None = route.kept.get(request.method)
         if answer is None:
             answer = self._specialise(route, request.method)
@@ -105,7 +113,7 @@ class Service:
         """The function for a route and method, made when it is first needed."""
         if method not in SERVED:  # refused, and not worth a function
             return self._refused
-        made = specialise(self._prepared[id(route.leaf)], method, route, self.router)
+        made = specialise(self._prepared[id(route.leaf)], method, self.router.links(route))
         route.kept[method] = made
         return made
 
@@ -122,7 +130,7 @@ class Service:
         if match is None:
             return Traced(self._problem(request, 404, self._hint(request.path)), ())
         prepared = self._prepared[id(match.leaf)]
-        ctx = Context(request, match.params, match.route, self.router, prepared.language)
+        ctx = Context(request, match.params, self.router.links(match.route), prepared.language)
         state = at_start(prepared, request, ctx, [] if trace else None)
         response = await respond(state, *await walk(state))
         return Traced(response, tuple(state.steps or ()))

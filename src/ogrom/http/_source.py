@@ -60,11 +60,10 @@ class Source:
         self.write(depth, f"if {condition}:")
         self.leave(depth + 1, node)
 
-    def show_if(self, condition: str, handler: str, *first: str) -> None:
+    def show(self, depth: int, handler: str) -> None:
         """Adds the way to a response whose value or head is not of the ordinary kind."""
         self.names["show"] = self._resume.show
-        self.write(0, f"if {condition}:", *(f"    {line}" for line in first))
-        self.write(1, f'return await show("{handler}", given, {self.learnt})')
+        self.write(depth, f'return await show("{handler}", given, {self.learnt})')
 
 
 class Parts:

@@ -56,6 +56,7 @@ class Tree(Generic[R]):
         # the value, and after it. Filled from the tree; see `_shorten`.
         self._last: dict[str, tuple[str, R]] = {}
         self._tails: dict[tuple[str, str], tuple[str, R]] = {}
+        self.ending: dict[str, tuple[str, R]] = {}
         for route, segments in routes:
             self._plant(route, segments)
         self._shorten(self._root, "")
@@ -150,6 +151,8 @@ class Tree(Generic[R]):
             child = node.slots[0][2]
             if child.route is not None:
                 self._last[prefix] = _short(child.route)
+                if prefix and not node.literals:
+                    self.ending[prefix] = _short(child.route)
             if all(_is_static(each) for each in node.literals.values()):
                 for text, after in child.literals.items():
                     if after.route is not None:

@@ -22,6 +22,10 @@ _REMEMBERED: Final = 256
 _LONGEST: Final = 512
 
 
+def unwritten(_: object) -> None:
+    """Writes nothing: in this variant the head depends on more than is known beforehand."""
+
+
 class Variant(Struct):
     """What negotiation came to, and what the head of a 200 begins with then."""
 
@@ -41,9 +45,8 @@ class Variant(Struct):
     """The same where the content is compressed."""
     coding: str
     """"" where it never is."""
-    encode: Callable[[object], bytes | str] | None
-    """Writes the value. None where its head depends on more than is known here. Changes to that
-    when the encoder turns out to write text, which has a charset."""
+    encode: Callable[[object], bytes | str | None]
+    """Writes the value. Changes to `unwritten` when that turns out to be text, which has a charset."""
 
     def enter(self, walk: Walk) -> None:
         """Leaves a walk as the questions would that chose this."""
@@ -116,7 +119,7 @@ def _variant(walk: Walk, end: str) -> Variant:
     media = walk.media or 0
     coding = "identity" if walk.encoding is None else prepared.encodings[walk.encoding]
     suffix = questions.variant(walk)
-    encode = prepared.resource.media_types[media].encode
+    encode = prepared.resource.media_types[media].encode or unwritten
     fields = [("Content-Type", str(prepared.media_types[media]))]
     if walk.ctx.language is not None:
         fields.append(("Content-Language", walk.ctx.language))
@@ -126,7 +129,7 @@ def _variant(walk: Walk, end: str) -> Variant:
         coded = written(*fields, ("Content-Encoding", coding))
     except ValueError:  # the resource's own mistake: the general way makes it a 500
         start = coded = ""
-        encode = None
+        encode = unwritten
     return Variant(
         end=end,
         media=walk.media,
