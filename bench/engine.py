@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from statistics import median
 from time import perf_counter_ns, process_time_ns
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from _bench import report
@@ -178,7 +179,7 @@ async def by_hand(request: Request) -> Response:
 
     It says `Vary: Accept, Accept-Encoding`, so both are looked at; it serves pages of other origins,
     knows its methods, and takes what may be in `If-None-Match`. Languages, charsets, the other
-    preconditions and percent-encoded paths it does not know.
+    preconditions it does not know.
     """
     path, method, headers = request.path, request.method, request.headers
     accept = headers.get("accept", "*/*")
@@ -188,7 +189,10 @@ async def by_hand(request: Request) -> Response:
     if path.startswith(PREFIX):
         if method != "GET" and method != "HEAD":
             return Response(status=405, headers=(("Allow", "GET, HEAD"),))
-        product = await by_id(path[len(PREFIX) :])
+        product_id, slash, _ = path[len(PREFIX) :].partition("/")
+        if slash:  # its ratings and comments, which are not measured
+            return Response(status=404)
+        product = await by_id(unquote(product_id) if "%" in product_id else product_id)
         if product is None:
             return Response(status=404)
         tag = f'"{product.revision}"'

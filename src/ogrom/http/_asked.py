@@ -92,10 +92,14 @@ def _query_valid(source: Source, node: str) -> str:
 
 
 def _content_headers_valid(source: Source, node: str) -> str:
-    wrong = (
-        '"content-length" in headers and'
-        ' not ((length := headers["content-length"]).isascii() and length.isdecimal())'
-    )
+    if source.method in source.prepared.readers:
+        source.write(0, 'length = headers.get("content-length", "0")')
+        wrong = "not (length.isascii() and length.isdecimal())"
+    else:
+        wrong = (
+            '"content-length" in headers and'
+            ' not ((length := headers["content-length"]).isascii() and length.isdecimal())'
+        )
     if source.method == "PUT":
         wrong = f'"content-range" in headers or {wrong}'
     source.leave_if(wrong, node)
@@ -119,8 +123,9 @@ def _decoder(source: Source, node: str) -> None:
 
 
 def _content_length_valid(source: Source, node: str) -> str:
-    digits = len(str(source.resource.max_content))
-    source.leave_if(f'len(headers.get("content-length", "")) >= {digits}', node)
+    if source.resource.content_headers_valid is not None:
+        source.write(0, 'length = headers.get("content-length", "0")')
+    source.leave_if(f"len(length) >= {len(str(source.resource.max_content))}", node)
     return source.plan.steps[node][1]
 
 

@@ -136,12 +136,6 @@ def _response(source: Source, depth: int, status: int, template: str, content: s
     """Writes a response whose head is what a template says."""
     assert source.parts is not None
     template += braced(source.parts.vary)
-    if source.parts.cross_origin is not None:
-        source.names["cross_origin"] = source.parts.cross_origin.lines
-        source.write(
-            depth, 'shared = cross_origin(headers["origin"]) if "origin" in headers else ""'
-        )
-        template += "{shared}"
     etag = source.resource.etag
     if _TAG in template and callable(etag):
         source.names |= {"etag": etag, "tag_line": tag_line}
@@ -152,6 +146,11 @@ def _response(source: Source, depth: int, status: int, template: str, content: s
         _head(source, depth + 1, template.replace(_TAG, "{tag_line(tag, variant.suffix)}"))
     else:
         _head(source, depth, template.replace(_TAG, braced(source.parts.tag)))
+    if source.parts.cross_origin is not None:
+        source.names["cross_origin"] = source.parts.cross_origin.lines
+        source.write(
+            depth, 'if "origin" in headers:', '    head += cross_origin(headers["origin"])'
+        )
     source.write(
         depth,
         'head = Head(head.encode("latin-1"))',

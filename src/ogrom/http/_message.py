@@ -168,15 +168,18 @@ class Context(Struct, eq=False):
 
     def query(self, kind: type[T]) -> T:
         """The decoded query, of the type that the resource names as `query`."""
-        return _typed(self._query, kind, "query")
+        value = self._query
+        return value if isinstance(value, kind) else _not_there(value, kind, "query")
 
     def body(self, kind: type[T]) -> T:
         """The decoded content, of the type that the resource names as `body`."""
-        return _typed(self._body, kind, "body")
+        value = self._body
+        return value if isinstance(value, kind) else _not_there(value, kind, "body")
 
     def principal(self, kind: type[T]) -> T:
         """Who asks: what the resource's `authorized` returned."""
-        return _typed(self._principal, kind, "principal")
+        value = self._principal
+        return value if isinstance(value, kind) else _not_there(value, kind, "principal")
 
     def path_for(self, name: str, /, **params: object) -> str:
         """The path of the resource called `name`, looked for in the innermost mount first.
@@ -195,9 +198,7 @@ class Context(Struct, eq=False):
         return write(params, self._params)
 
 
-def _typed(value: object, kind: type[T], what: str) -> T:
-    if isinstance(value, kind):
-        return value
+def _not_there(value: object, kind: type[T], what: str) -> T:
     have = "nothing" if value is None else type(value).__name__
     raise TypeError(
         f"ctx.{what}({kind.__name__}): this request has {have} there. Name the type as the "

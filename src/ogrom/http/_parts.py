@@ -102,8 +102,8 @@ def _lines(fields: tuple[tuple[str, str], ...]) -> str | None:
 def created_lines(outcome: Created) -> str | None:
     """`Location` and `ETag` of what was made; None where they had better be looked at."""
     at, tag = outcome.at, outcome.etag
-    for value in (at, tag):
-        if value is not None and not (value.isascii() and value.isprintable()):
-            return None
-    location = "" if at is None else f"Location: {at}\r\n"
+    text = f"{at}{tag}"
+    if not (text.isascii() and text.isprintable()):
+        return None
+    location = f"Location: {at}\r\n" if at is not None else ""
     return location if tag is None else f'{location}ETag: "{tag}"\r\n'
