@@ -52,7 +52,7 @@ def _of_resource(source: Source, node: str) -> str:
     if iscoroutinefunction(function):
         source.write(0, f"said = await {call}")
     else:
-        source.names["settled"] = settled
+        source.means(settled=settled)
         source.write(
             0,
             f"said = {call}",
@@ -86,23 +86,22 @@ def _exists(source: Source, node: str) -> str:
 
 
 def _query_valid(source: Source, node: str) -> str:
-    source.names["read_query"] = source.prepared.read_query
+    source.means(read_query=source.prepared.read_query)
     _try(source, "ctx._query = read_query(request.query)", node)
     return source.plan.steps[node][1]
 
 
 def _content_headers_valid(source: Source, node: str) -> str:
+    if source.method == "PUT":
+        source.leave_if('"content-range" in headers', node)
+    wrong = "not (length.isascii() and length.isdecimal())"
     if source.method in source.prepared.readers:
         source.write(0, 'length = headers.get("content-length", "0")')
-        wrong = "not (length.isascii() and length.isdecimal())"
+        source.leave_if(wrong, node)
     else:
-        wrong = (
-            '"content-length" in headers and'
-            ' not ((length := headers["content-length"]).isascii() and length.isdecimal())'
-        )
-    if source.method == "PUT":
-        wrong = f'"content-range" in headers or {wrong}'
-    source.leave_if(wrong, node)
+        source.write(0, 'if "content-length" in headers:')
+        source.write(1, 'length = headers["content-length"]')
+        source.leave_if(wrong, node, 1)
     return source.plan.steps[node][1]
 
 
@@ -117,7 +116,7 @@ def _decoder(source: Source, node: str) -> None:
         reader = source.prepared.readers[source.method]
         pairs = zip(reader.media, reader.decoders, strict=True)
         # The first of a type is the one that is meant; others are not looked at.
-        source.names["DECODERS"] = {str(each.type): decode for each, decode in reversed([*pairs])}
+        source.means(DECODERS={str(each.type): decode for each, decode in reversed([*pairs])})
         source.write(0, 'decode = DECODERS.get(headers.get("content-type"))')
         source.leave_if("decode is None", node)
 
@@ -133,7 +132,7 @@ def _content_within_limit(source: Source, node: str) -> str:
     _, yes, no = source.plan.steps[node]
     if "DECODERS" not in source.names:
         source.leave_if('"content-encoding" in headers', node)
-    source.names["received"] = received
+    source.means(received=received)
     source.write(
         0,
         "body = request.content",
@@ -186,9 +185,9 @@ def _negotiate(source: Source, node: str) -> str | None:
         source.leave(0, node)
         return None
     negotiation = Negotiation(source.prepared, source.method, node)
-    source.names |= {
-        "choose": negotiation.choose, "KNOWN": negotiation.known, "FAVOURITE": negotiation.favourite,
-    }  # fmt: skip
+    source.means(
+        choose=negotiation.choose, KNOWN=negotiation.known, FAVOURITE=negotiation.favourite
+    )
     source.write(
         0,
         'if "accept-charset" in headers:',
@@ -224,7 +223,7 @@ def _if_match_exists(source: Source, node: str) -> str | None:
     if source.method in questions.READS or not callable(source.resource.etag):
         source.leave_if('"if-match" in headers', node)
         return absent
-    source.names["etag"] = source.resource.etag
+    source.means(etag=source.resource.etag)
     source.write(0, 'if "if-match" in headers:', "    tag = etag(entity)")
     same = f"""{PLAIN_TAG} and headers["if-match"] == f'"{{tag}}"'"""
     source.leave_if(f"not ({same})", node, 1)
@@ -253,13 +252,13 @@ def _if_none_match_exists(source: Source, node: str) -> str | None:
     if resource.etag is None:
         source.leave(1, node)
     else:
-        source.names["names"] = names
+        source.means(names=names)
         source.write(1, 'sent = headers["if-none-match"]')
         if isinstance(resource.etag, ETag):
-            source.names["TAGGED"] = str(resource.etag)
+            source.means(TAGGED=str(resource.etag))
             source.write(1, "tagged = TAGGED")
         else:
-            source.names |= {"etag": resource.etag, "quoted": quoted}
+            source.means(etag=resource.etag, quoted=quoted)
             source.write(
                 1,
                 "tag = etag(entity)",
@@ -276,7 +275,7 @@ def _if_none_match_exists(source: Source, node: str) -> str | None:
     if absent == "if_modified_since_exists":
         source.write(0, 'elif "if-modified-since" in headers:')
         if callable(resource.last_modified):
-            source.names |= {"last_modified": resource.last_modified, "http_date": format_http_date}
+            source.means(last_modified=resource.last_modified, http_date=format_http_date)
             source.write(1, "changed = last_modified(entity)")
             source.leave_if(
                 'changed is None or http_date(changed) != headers["if-modified-since"]', absent, 1

@@ -38,11 +38,11 @@ def acted(source: Source, action: str) -> None:
     if function is None:
         source.leave(0, action)
         return
-    source.names |= {action: function, "RESOURCE": source.resource, "checked": checked}
+    source.means(**{action: function}, RESOURCE=source.resource, checked=checked)
     source.write(0, f"done = await {action}(ctx, entity)")
     created = source.method == "POST" and source.parts is not None
     if created:
-        source.names |= {"Created": Created, "created_lines": created_lines}
+        source.means(Created=Created, created_lines=created_lines)
         source.write(0, "made = created_lines(done) if done.__class__ is Created else None")
         source.write(0, "if made is None:")
     source.write(created, f'outcome = checked(RESOURCE, "{action}", done)')
@@ -62,7 +62,7 @@ def not_modified(source: Source, depth: int, *, tag: str = _TAG) -> None:
         tag: the line of the tag, in a template, where it is known.
     """
     assert source.parts is not None
-    source.names["unwritten"] = unwritten
+    source.means(unwritten=unwritten)
     source.leave_if("variant.encode is unwritten", "handle_not_modified", depth)
     dated = _date(source, depth)
     _response(source, depth, 304, f"{braced(source.parts.cache)}{tag}{dated}", 'b""')
@@ -87,10 +87,14 @@ def _content(source: Source, handler: str, entity: str) -> None:
         source.names[handler] = show
         entity = f"{'await ' * iscoroutinefunction(show)}{handler}(ctx, {entity})"
     plain = Plain()
-    source.names |= {
-        "PLAIN": plain.types, "is_plain": plain.is_plain, "Answer": Answer, "opened": opened,
-        "compressed": compressed, "unwritten": unwritten,
-    }  # fmt: skip
+    source.means(
+        PLAIN=plain.types,
+        is_plain=plain.is_plain,
+        Answer=Answer,
+        opened=opened,
+        compressed=compressed,
+        unwritten=unwritten,
+    )
     source.write(
         0,
         f"given = value = {entity}",
@@ -123,7 +127,7 @@ def _date(source: Source, depth: int) -> str:
     changed = source.resource.last_modified
     if not callable(changed):
         return braced(source.parts.dated)
-    source.names |= {"last_modified": changed, "http_date": format_http_date}
+    source.means(last_modified=changed, http_date=format_http_date)
     source.write(
         depth,
         "changed = last_modified(entity)",
@@ -138,7 +142,7 @@ def _response(source: Source, depth: int, status: int, template: str, content: s
     template += braced(source.parts.vary)
     etag = source.resource.etag
     if _TAG in template and callable(etag):
-        source.names |= {"etag": etag, "tag_line": tag_line}
+        source.means(etag=etag, tag_line=tag_line)
         source.known["tag"] = "None"
         source.write(depth, "if tag is None:", "    tag = etag(entity)", f"if {PLAIN_TAG}:")
         _head(source, depth + 1, template.replace(_TAG, 'ETag: "{tag}{variant.suffix}"\r\n'))
@@ -147,7 +151,7 @@ def _response(source: Source, depth: int, status: int, template: str, content: s
     else:
         _head(source, depth, template.replace(_TAG, braced(source.parts.tag)))
     if source.parts.cross_origin is not None:
-        source.names["cross_origin"] = source.parts.cross_origin.lines
+        source.means(cross_origin=source.parts.cross_origin.lines)
         source.write(
             depth, 'if "origin" in headers:', '    head += cross_origin(headers["origin"])'
         )

@@ -62,7 +62,7 @@ def _link(name: str, here: Route[Any] | None, there: Route[Any]) -> Link:
 def _written(name: str, route: Route[Any], params: Params) -> str:
     """The path of a route; LinkError says what is wrong with the parameters."""
     names = [parameter.name for parameter in route.parameters]
-    if params.keys() != {*names}:
+    if set(params) != set(names):
         wrong = [
             f"{parameter.name} is missing: {parameter.expected}"
             for parameter in route.parameters

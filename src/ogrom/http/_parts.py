@@ -25,8 +25,8 @@ def quoted(tag: ETag | str | None, suffix: str) -> str | None:
     """A variant's tag as it is sent; ValueError where the revision cannot be in one."""
     if tag is None:
         return None
-    if tag.__class__ is str and _REVISION.fullmatch(tag):  # by far the most (RFC 9110, 8.8.3)
-        return f'"{tag}{suffix}"'
+    if isinstance(tag, str) and _REVISION.fullmatch(tag):  # by far the most (RFC 9110, 8.8.3)
+        return f'"{tag + suffix}"'
     return str(ETag(tag + suffix) if isinstance(tag, str) else tag)
 
 

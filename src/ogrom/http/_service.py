@@ -58,7 +58,6 @@ class Service:
             key = id(route.leaf)
             if key not in self._prepared:
                 self._prepared[key] = prepare(route.leaf, cors=cors, refusals=refusals)
-        self._find: Final = self.router.find
         self._ending: Final = self.router.ending
 
     def leaves(self) -> Iterator[Route[Resource[Any]]]:
@@ -76,18 +75,20 @@ class Service:
         if short is not None and value.isascii() and value.isalnum():
             name, route = short
             params: Params = {name: value}
-        else:
-            try:
-                found = self._find(request.path)
-            except MalformedPath:
-                found = None
-            if found is None:
-                return self.walk(request)
+        elif (found := self._found(request.path)) is not None:
             route, params = found
+        else:
+            return self.walk(request)
         answer: Answers | None = route.kept.get(request.method)
         if answer is None:
             answer = self._specialise(route, request.method)
         return answer(request, params)
+
+    def _found(self, path: str) -> tuple[Route[Resource[Any]], Params] | None:
+        try:
+            return self.router.find(path)
+        except MalformedPath:
+            return None
 
     async def walk(self, request: Request) -> Response:
         """The response to a request by the plain walk, which `respond` is held equal to."""

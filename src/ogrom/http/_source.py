@@ -41,6 +41,10 @@ class Source:
         """Adds lines, so deep within the function's `try`."""
         self.lines.extend(f"{'    ' * (depth + 2)}{line}" for line in lines)
 
+    def means(self, **names: Any) -> None:
+        """Says what names in the lines stand for."""
+        self.names.update(names)
+
     def learn(self, name: str, start: str) -> None:
         """From here on a variable holds something that the walk has to know."""
         self.known[name] = start
