@@ -3,7 +3,7 @@
 Run it as `python bench/engine.py`. All do the same visible work for the same requests: route, lookup,
 links, JSON, header fields. `bare` makes these answers and knows nothing else; the one by hand also does
 what its own header fields say. They take turns within each of many short rounds, in processor time;
-what is reported is each one's best round, for whatever else the machine does can only add to it.
+what is reported is the median of the rounds.
 """
 
 import gzip
@@ -374,7 +374,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             for way, answers_ in ways.items():
                 times[way].append(microseconds(answers_, request))
-        bare_, hand, fast, slow = (min(rounds) for rounds in times.values())
+        bare_, hand, fast, slow = (median(rounds) for rounds in times.values())
         rows.append([name, bare_, hand, fast, slow, fast / bare_, fast / hand])
         key = name.replace(" ", "_").lower()
         figures |= {

@@ -47,7 +47,7 @@ def _of_resource(source: Source, node: str) -> str:
     """The ordinary answer is the one that ends nothing."""
     _, yes, no = source.plan.steps[node]
     function = getattr(source.resource, node)
-    source.names[node] = function
+    source.means(**{node: function})
     call = f"{node}(ctx, entity)" if node in _OF_ENTITY else f"{node}(ctx)"
     if iscoroutinefunction(function):
         source.write(0, f"said = await {call}")
@@ -68,7 +68,7 @@ def _of_resource(source: Source, node: str) -> str:
 
 def _authorized(source: Source, node: str) -> str:
     _, yes, no = source.plan.steps[node]
-    source.names[node] = source.resource.authorized
+    source.means(authorized=source.resource.authorized)
     source.write(0, "ctx._principal = principal = await authorized(ctx)")
     source.leave_if("principal is None or principal is False", no)
     return yes
@@ -76,7 +76,7 @@ def _authorized(source: Source, node: str) -> str:
 
 def _exists(source: Source, node: str) -> str:
     _, yes, no = source.plan.steps[node]
-    source.names[node] = source.resource.exists
+    source.means(exists=source.resource.exists)
     source.write(0, "entity = await exists(ctx)")
     source.leave_if("entity is None", no)
     return yes

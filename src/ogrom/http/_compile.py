@@ -51,7 +51,7 @@ def specialise(prepared: Prepared, method: str, links: Links) -> Answers:
 def generate(prepared: Prepared, method: str) -> tuple[str, dict[str, Any]]:
     """The source of the function, and what its names mean but for `LINKS`."""
     source = Source(prepared, method)
-    source.names["FAVOURITE"] = unasked(prepared)
+    source.means(FAVOURITE=unasked(prepared))
     node: str | None = source.plan.start
     while node is not None:
         if node in HANDLERS:

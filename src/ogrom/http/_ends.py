@@ -18,7 +18,6 @@ from ogrom.http._variant import unwritten
 PLAIN_TAG: Final = "tag.__class__ is str and tag.isascii() and tag.isalnum()"
 """Whether a revision can stand in a tag as it is, for most of them."""
 
-
 _TAG: Final = "{TAG}"
 _BEGIN: Final = "{more}{start}{len(content)}\r\n"
 
@@ -84,7 +83,7 @@ def _content(source: Source, handler: str, entity: str) -> None:
     """Writes what makes the value that is shown, the content, and how the head begins."""
     show = getattr(source.resource, handler)
     if show is not None:
-        source.names[handler] = show
+        source.means(**{handler: show})
         entity = f"{'await ' * iscoroutinefunction(show)}{handler}(ctx, {entity})"
     plain = Plain()
     source.means(

@@ -191,10 +191,9 @@ class Context(Struct, eq=False):
                 is missing, unknown or of the wrong type.
         """
         before, only, after, write = self._links[name]
-        if only in params and len(params) == 1:
-            value: Any = params[only]
-            if value.__class__ is str and value.isascii() and value.isalnum():
-                return f"{before}{value}{after}"
+        value: Any = params.get(only)
+        if value.__class__ is str and value.isascii() and value.isalnum() and len(params) == 1:
+            return f"{before}{value}{after}"
         return write(params, self._params)
 
 

@@ -66,7 +66,7 @@ class Source:
 
     def show(self, depth: int, handler: str) -> None:
         """Adds the way to a response whose value or head is not of the ordinary kind."""
-        self.names["show"] = self._resume.show
+        self.means(show=self._resume.show)
         self.write(depth, f'return await show("{handler}", given, {self.learnt})')
 
 
