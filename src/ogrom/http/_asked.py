@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Final
 
 from ogrom.http import _questions as questions
-from ogrom.http._conditional import ETag, format_http_date
+from ogrom.http._conditional import ETag, modified_since, parse_http_date
 from ogrom.http._ends import PLAIN_TAG, not_modified
 from ogrom.http._graph import DECISIONS, HANDLERS
 from ogrom.http._parts import names, quoted
@@ -122,8 +122,9 @@ def _decoder(source: Source, node: str) -> None:
 
 
 def _content_length_valid(source: Source, node: str) -> str:
-    if source.resource.content_headers_valid is not None:
+    if source.resource.content_headers_valid is not None:  # nobody has looked whether it is one
         source.write(0, 'length = headers.get("content-length", "0")')
+        source.leave_if("not (length.isascii() and length.isdecimal())", node)
     source.leave_if(f"len(length) >= {len(str(source.resource.max_content))}", node)
     return source.plan.steps[node][1]
 
@@ -224,8 +225,13 @@ def _if_match_exists(source: Source, node: str) -> str | None:
         source.leave_if('"if-match" in headers', node)
         return absent
     source.means(etag=source.resource.etag)
-    source.write(0, 'if "if-match" in headers:', "    tag = etag(entity)")
-    same = f"""{PLAIN_TAG} and headers["if-match"] == f'"{{tag}}"'"""
+    source.write(
+        0,
+        'if "if-match" in headers:',
+        '    sent = headers["if-match"]',
+        """    tag = etag(entity) if sent[:1] == '"' else None""",  # nobody asks for it where "*" will do
+    )
+    same = f"""{PLAIN_TAG} and sent == f'"{{tag}}"'"""
     source.leave_if(f"not ({same})", node, 1)
     matched = source.plan.steps[there][1]
     if absent == "if_unmodified_since_exists":
@@ -254,6 +260,7 @@ def _if_none_match_exists(source: Source, node: str) -> str | None:
     else:
         source.means(names=names)
         source.write(1, 'sent = headers["if-none-match"]')
+        source.leave_if("""sent[:1] not in ('"', "W")""", node, 1)  # "*" asks for no tag
         if isinstance(resource.etag, ETag):
             source.means(TAGGED=str(resource.etag))
             source.write(1, "tagged = TAGGED")
@@ -273,16 +280,18 @@ def _if_none_match_exists(source: Source, node: str) -> str | None:
         not_modified(source, 2, tag="ETag: {tagged}\r\n")
     unmatched = source.plan.steps[source.plan.steps[there][2]][2]
     if absent == "if_modified_since_exists":
-        source.write(0, 'elif "if-modified-since" in headers:')
-        if callable(resource.last_modified):
-            source.means(last_modified=resource.last_modified, http_date=format_http_date)
-            source.write(1, "changed = last_modified(entity)")
-            source.leave_if(
-                'changed is None or http_date(changed) != headers["if-modified-since"]', absent, 1
-            )
-        else:
-            source.leave_if(f'headers["if-modified-since"] != "{source.parts.date}"', absent, 1)
-        not_modified(source, 1)
+        source.means(
+            last_modified=resource.last_modified, read_date=parse_http_date, is_newer=modified_since
+        )
+        changed = "last_modified(entity)" if callable(resource.last_modified) else "last_modified"
+        source.write(
+            0,
+            'elif "if-modified-since" in headers:',
+            '    since = read_date(headers["if-modified-since"])',
+            f"    changed = None if since is None else {changed}",
+            "    if changed is not None and not is_newer(changed, since):",
+        )
+        not_modified(source, 2)
         absent = source.plan.steps[absent][2]
     assert unmatched == absent, "both ways lead to what is done"
     return absent

@@ -19,6 +19,7 @@ PLAIN_TAG: Final = "tag.__class__ is str and tag.isascii() and tag.isalnum()"
 """Whether a revision can stand in a tag as it is, for most of them."""
 
 _TAG: Final = "{TAG}"
+_DATE: Final = "{DATE}"
 _BEGIN: Final = "{more}{start}{len(content)}\r\n"
 
 
@@ -63,14 +64,13 @@ def not_modified(source: Source, depth: int, *, tag: str = _TAG) -> None:
     assert source.parts is not None
     source.means(unwritten=unwritten)
     source.leave_if("variant.encode is unwritten", "handle_not_modified", depth)
-    dated = _date(source, depth)
-    _response(source, depth, 304, f"{braced(source.parts.cache)}{tag}{dated}", 'b""')
+    _response(source, depth, 304, f"{braced(source.parts.cache)}{tag}{_DATE}", 'b""')
 
 
 def _ok(source: Source) -> None:
     assert source.parts is not None
     _content(source, "handle_ok", "entity")
-    template = f"{_BEGIN}{braced(source.parts.cache)}{_TAG}{_date(source, 0)}"
+    template = f"{_BEGIN}{braced(source.parts.cache)}{_TAG}{_DATE}"
     _response(source, 0, 200, template, 'b""' if source.method == "HEAD" else "content")
 
 
@@ -120,21 +120,6 @@ def _content(source: Source, handler: str, entity: str) -> None:
     )
 
 
-def _date(source: Source, depth: int) -> str:
-    """Writes what makes the date of the entity; the template that holds it."""
-    assert source.parts is not None
-    changed = source.resource.last_modified
-    if not callable(changed):
-        return braced(source.parts.dated)
-    source.means(last_modified=changed, http_date=format_http_date)
-    source.write(
-        depth,
-        "changed = last_modified(entity)",
-        'dated = "" if changed is None else f"Last-Modified: {http_date(changed)}\\r\\n"',
-    )
-    return "{dated}"
-
-
 def _response(source: Source, depth: int, status: int, template: str, content: str) -> None:
     """Writes a response whose head is what a template says."""
     assert source.parts is not None
@@ -162,6 +147,18 @@ def _response(source: Source, depth: int, status: int, template: str, content: s
 
 
 def _head(source: Source, depth: int, template: str) -> None:
+    """Writes a head, and before it what makes the entity's date: that comes after the tag."""
+    assert source.parts is not None
+    changed = source.resource.last_modified
+    if _DATE in template and callable(changed):
+        source.means(last_modified=changed, http_date=format_http_date)
+        source.write(
+            depth,
+            "changed = last_modified(entity)",
+            'dated = "" if changed is None else f"Last-Modified: {http_date(changed)}\\r\\n"',
+        )
+        template = template.replace(_DATE, "{dated}")
+    template = template.replace(_DATE, braced(source.parts.dated))
     shown = template.replace("\\", "\\\\").replace("\r\n", "\\r\\n").replace('"', '\\"')
     source.write(depth, f'head = f"{shown}"')
 

@@ -78,9 +78,9 @@ class Parts:
         self.cache = written(("Cache-Control", cache)) if cache is not None else ""
         self.vary = written(("Vary", vary)) if vary else ""
         self.tag = written(("ETag", str(tag))) if isinstance(tag, ETag) else ""
-        fixed = None if changed is None or callable(changed) else format_http_date(changed)
-        self.date = fixed
-        self.dated = "" if fixed is None else written(("Last-Modified", fixed))
+        self.dated = ""
+        if changed is not None and not callable(changed):
+            self.dated = written(("Last-Modified", format_http_date(changed)))
         self.cross_origin = None if cors is None else CrossOrigin(cors)
 
     @classmethod
