@@ -12,8 +12,12 @@ PORT ?= 8080
 PAGE ?= $(shell expr $(PORT) + 1)
 CASES ?= tests/conformance
 WORKERS ?= auto
+SECONDS ?= 60
 # Of what runs in the tests' own processes: servers, deployers and supervisors run in theirs
 COVERAGE ?= 83
+
+# What runs on real servers for its sources, with SOURCES=real: docs/sources.md
+ON := $(if $(filter real,$(SOURCES)),$(BIN)/python tools/sources.py run)
 
 # Pyright is locked: it need not look for a newer one
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -26,8 +30,12 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 check: setup format lint types borders test-fast ## Format, lint, types, import borders, fast tests (the default)
 
 .PHONY: run
-run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081
-	@exec $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
+run: setup-run ## Build HEAD, deploy it here and keep it running; HOST=127.0.0.1 PORT=8080 PAGE=8081 SOURCES=real
+	@exec $(ON) $(BIN)/ogrom up --listen $(HOST):$(PORT) --page 127.0.0.1:$(PAGE) --deploy HEAD
+
+.PHONY: dev
+dev: setup-run ## The shop while you write: reloaded on change, every request traced; PORT=8080
+	@exec $(BIN)/ogrom dev --port $(PORT)
 
 .PHONY: build
 build: setup-run ## Build the shop's artifact from a commit; COMMIT=HEAD
@@ -52,12 +60,15 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 	@OGROM_CASES="$(abspath $(CASES))" $(BIN)/pytest -q -s \
 		tests/http/test_liberator.py tests/http/test_routing_bidi.py
 
-.PHONY: test-mariadb
-test-mariadb: setup ## The whole shop suite on a real MariaDB
-	@echo "== tests of the shop, on MariaDB"
-	@OGROM_TEST_DB="$$($(PYTHON) tools/mariadb.py start)" && export OGROM_TEST_DB && \
-		status=0; $(BIN)/pytest -q -n $(WORKERS) tests/shop || status=$$?; \
-		$(PYTHON) tools/mariadb.py stop; exit $$status
+.PHONY: fuzz
+fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
+	@echo "== fuzz: $(SECONDS) s, half of it whole connections"
+	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
+	@EXAMPLES=$$(($(SECONDS) * 12)) $(BIN)/pytest -q tests/serve/test_connection.py
+
+.PHONY: faults
+faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md
+	@$(BIN)/python tests/faults/table.py
 
 .PHONY: format
 format: setup ## Format the code
@@ -108,6 +119,14 @@ bench-engine: setup ## What a request costs in process, beside a handler written
 bench-deploy: setup ## Deploys in a row under load; DEPLOYS= ROLLBACKS=
 	@$(BIN)/python bench/deploy.py
 
+.PHONY: bench-questions
+bench-questions: setup .venv-bench/ready ## What clients may rightly ask, put to every peer; writes docs/http-questions.md
+	@$(BIN)/python bench/questions.py
+
+.PHONY: bench-memory
+bench-memory: setup ## What memory the shop takes, while it answers REQUESTS=50000; CATALOGUE= is a file
+	@REQUESTS="$(or $(REQUESTS),50000)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/memory.py
+
 .PHONY: bench
 bench: setup .venv-bench/ready ## Every benchmark: peers side by side
 	@for script in bench/[!_]*.py; do \
@@ -119,7 +138,8 @@ bench-search: setup ## How well and how fast search finds; QUERIES= QRELS= CATAL
 	@QUERIES="$(QUERIES)" QRELS="$(QRELS)" CATALOGUE="$(CATALOGUE)" $(BIN)/python bench/search.py
 
 .PHONY: bench-sources
-bench-sources: setup .venv-bench/ready ## What a row costs from SQLite and MariaDB, beside SQLAlchemy; ROUNDS=
+bench-sources: setup .venv-bench/ready ## What an answer and a row cost from each source, beside FastAPI, SQLAlchemy, opensearch-py; ROUNDS= SECONDS=
+	@$(BIN)/python bench/sources_http.py
 	@$(BIN)/python bench/sources_sql.py
 
 .PHONY: bench-routes
@@ -127,9 +147,9 @@ bench-routes: setup ## What matching costs with 10 and with 10,000 routes
 	@$(BIN)/python bench/routes.py
 
 .PHONY: import
-import: setup-run ## Take a catalogue into the shop; FILE=
+import: setup-run ## Take a catalogue into the shop; FILE= SOURCES=real
 	@test -n "$(FILE)" || { echo "Which file? make import FILE=catalogue.jsonl" >&2; exit 2; }
-	@$(BIN)/shop import "$(FILE)"
+	@$(ON) $(BIN)/shop import "$(FILE)"
 
 .PHONY: setup
 setup: ## Only make .venv, with all tools; PYTHON=python3

@@ -1,6 +1,7 @@
 """What the benchmarks share: one table for people, one file of figures for everything else."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def report(
         table.add_column(column, justify="right" if place else "left")
     for row in rows:
         table.add_row(*(f"{cell:,.3f}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 240).print(table)  # a file has room
     RESULTS.mkdir(exist_ok=True)
     rounded = {key: round(value, 4) for key, value in figures.items()}
     text = json.dumps(rounded, indent=2, sort_keys=True)

@@ -1,37 +1,32 @@
 """Ogrom beside its peers over HTTP: what a request costs, how fast it is answered, and how rightly.
 
 Run it as `make bench-servers`; ROUNDS=, SECONDS= (of each measurement) and PEERS= (comma-separated) make
-it shorter. Every server has one worker on one processor, wrk the other one; in each round the
-servers take turns, so that a busy machine slows all of them. What is reported is the median of the
-rounds. CPU time is the server's own, all its threads and processes, as the kernel counts it.
+it shorter, DOCS=1 writes docs/benchmarks.md and its chart. Every server has one worker on one
+processor, wrk the other one; in each round the servers take turns, so that a busy machine slows all
+of them. What is reported is the median of the rounds. CPU time is the server's own, all its threads
+and processes, as the kernel counts it. Before anything is measured, each answers each request rightly.
 """
 
+import json
 import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Generator, Iterator, Sequence
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import _page
 from _bench import RESULTS, report
-from _questions import FURTHER, QUESTIONS, asked
+from _chart import bars
+from _further import FURTHER
+from _questions import QUESTIONS, Reply, Server, asked
+from _running import PEERS_PYTHON, Running, running
+from _wrk import Ask, load, program
 
-HERE = Path(__file__).resolve().parent
-PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
-TICK = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
-SECONDS = int(os.environ.get("SECONDS", "3"))
-CONNECTIONS = 16
+ROUNDS = int(os.environ.get("ROUNDS") or "3")
+SECONDS = int(os.environ.get("SECONDS") or "3")
 
 
 class Peer(NamedTuple):
@@ -41,201 +36,139 @@ class Peer(NamedTuple):
     file: str
     arguments: tuple[str, ...] = ()
     ours: bool = False
+    root: str = ""
+    """Before the paths that are asked for."""
 
 
 def on(server: str, module: str) -> Peer:
     """An ASGI or RSGI application on a server of its own choice."""
-    name = module.removesuffix("_app").replace("_raw", " with nothing on it")
+    name = (
+        module.removesuffix("_app").replace("asgi_raw", "raw ASGI").replace("rsgi_raw", "raw RSGI")
+    )
     return Peer(f"{name}, {server}", "run_asgi.py", (module, server))
 
 
+CEILING = "constant bytes, uvloop and httptools"
+OGROM = "Ogrom"
+STATE = "{state}"
 PEERS = (
-    Peer("ceiling: constant bytes, uvloop and httptools", "ceiling.py", ours=True),
-    Peer("ogrom", "ogrom_app.py", ours=True),
+    Peer(CEILING, "ceiling.py", ours=True),
+    Peer(OGROM, "ogrom_app.py", ours=True),
+    Peer("the shop, on dictionaries", "shop_app.py", ours=True, root="/v1/de-DE"),
+    Peer("the shop, on SQLite and tantivy", "shop_app.py", (STATE,), ours=True, root="/v1/de-DE"),
     on("uvicorn", "asgi_raw"),
     on("granian", "rsgi_raw"),
     on("granian", "blacksheep_app"),
     on("granian", "starlette_app"),
     on("uvicorn", "falcon_app"),
-    Peer("aiohttp", "aiohttp_app.py"),
-    Peer("sanic", "sanic_app.py"),
-    Peer("robyn", "robyn_app.py"),
+    Peer("aiohttp, its own", "aiohttp_app.py"),
+    Peer("sanic, its own", "sanic_app.py"),
+    Peer("robyn, its own", "robyn_app.py"),
     on("uvicorn", "litestar_app"),
     on("uvicorn", "fastapi_app"),
 )
-CEILING, OGROM = PEERS[0].name, PEERS[1].name
+NAMES = (
+    "uvicorn", "granian", "blacksheep", "starlette", "falcon", "aiohttp", "sanic", "robyn",
+    "litestar", "fastapi",
+)  # fmt: skip
 
+CASES = ("GET", "304", "search", "POST")
 PRODUCT = "/products/g000007"
-CASES = {
-    "GET": (PRODUCT, ""),
-    "304": (PRODUCT, "wrk.headers['If-None-Match'] = '\"rg000007\"'"),
-    "search": ("/products?q=rot", ""),
-    "POST": (
-        f"{PRODUCT}/comments",
-        """wrk.method = "POST"; wrk.body = '{"text":"nice","stars":3}'
-        wrk.headers["Content-Type"] = "application/json"
-        """,
-    ),
-}
 
 
-class Load(NamedTuple):
-    """What one run of wrk saw."""
+def asks(peer: Peer, tag: str) -> Mapping[str, Ask]:
+    """What is measured: a product, the same with its tag, a search of 20, a comment."""
+    product = peer.root + PRODUCT
+    fields, content = {"Content-Type": "application/json"}, '{"text":"nice","stars":3}'
+    if peer.root:  # the shop asks who it is, and keeps stars elsewhere
+        fields["Authorization"], content = "Bearer demo-anna", '{"text":"nice"}'
+    return {
+        "GET": Ask("GET", product),
+        "304": Ask("GET", product, {"If-None-Match": tag}),
+        "search": Ask("GET", f"{peer.root}/products?q=rot"),
+        "POST": Ask("POST", f"{product}/comments", fields, content),
+    }
 
-    requests: int
-    rate: float
-    p50: float
-    p99: float
-    errors: int
+
+def checked(peer: Peer, port: int) -> Mapping[str, Ask]:
+    """The requests, once each of them has been answered rightly.
+
+    Raises:
+        SystemExit: one has not.
+    """
+    server = Server(port)
+    tag = server.ask(f"GET {peer.root}{PRODUCT}").field("etag")
+    made = asks(peer, tag)
+    for case, ask in made.items():
+        fields = [f"{name}: {held}" for name, held in ask.fields.items()]
+        reply = server.ask(f"{ask.method} {ask.path}", *fields, content=ask.content.encode())
+        if peer.name != CEILING and not _right(case, reply):
+            raise SystemExit(f"{peer.name} does not answer {case} rightly: {reply}")
+    return made
 
 
-class Running:
-    """A server that runs: its processes are those of its session."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int, started: float) -> None:
-        self.process = process
-        self.port = port
-        self.started = started
-
-    def processes(self) -> Iterator[int]:
-        """The process and all that it has started."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
-                except (OSError, IndexError):
-                    continue
-                if session == self.process.pid:
-                    yield int(entry.name)
-
-    def cpu(self) -> float:
-        """Seconds of CPU that it has used."""
-        ticks = 0
-        for pid in self.processes():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICK
-
-    def memory(self) -> float:
-        """Resident MB, of all its processes."""
-        return sum(
-            int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 1e6
-            for pid in self.processes()
-        )
+def _right(case: str, reply: Reply) -> bool:
+    if case == "304":
+        return reply.status == 304 and not reply.content
+    if "json" not in reply.field("content-type"):
+        return False
+    said: dict[str, Any] = json.loads(reply.content)
+    if case == "GET":
+        return reply.status == 200 and said["id"] == "g000007" and bool(reply.field("etag"))
+    if case == "search":
+        return reply.status == 200 and len(said["items"]) == 20
+    return reply.status == 201 and said["text"] == "nice" and bool(reply.field("location"))
 
 
 @contextmanager
-def running(peer: Peer) -> Generator[Running]:
-    """The peer on a free port, from its first answer on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    python = sys.executable if peer.ours else str(PEERS_PYTHON)
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        [python, str(HERE / "peers" / peer.file), str(port), *peer.arguments],
-        cwd=HERE / "peers",
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {0}),
-    )
-    try:
-        _wait(process, port, peer)
-        yield Running(process, port, time.perf_counter() - begun)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, peer: Peer) -> None:
-    for _ in range(1500):
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{PRODUCT}", timeout=2) as answer:
-                answer.read()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.01)
-    raise SystemExit(
-        f"{peer.name} did not start: run it by hand, python bench/peers/{peer.file} 9000"
-    )
-
-
-def load(port: int, case: str, *, seconds: int = SECONDS, rate: float | None = None) -> Load:
-    """Requests by wrk, as fast as they are answered or about `rate` a second."""
-    path, script = CASES[case]
-    connections = CONNECTIONS
-    if rate is not None:  # each connection waits 5 to 15 ms before every request
-        connections = max(1, round(rate / 100))
-        script += "\nfunction delay() return math.random(5, 15) end"
-    file = RESULTS / "wrk.lua"
-    file.write_text(script + "\n")
-    done = subprocess.run(
-        [
-            *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(file)),
-            f"http://127.0.0.1:{port}{path}",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
-    ).stdout
-    return Load(
-        requests=int(_found(r"(\d+) requests in", done)),
-        rate=float(_found(r"Requests/sec:\s+([\d.]+)", done)),
-        p50=_milliseconds(_found(r"50%\s+(\S+)", done)),
-        p99=_milliseconds(_found(r"99%\s+(\S+)", done)),
-        errors=sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", done)))
-        + int(_found(r"Non-2xx or 3xx responses: (\d+)", done, "0")),
-    )
-
-
-def _found(pattern: str, text: str, default: str | None = None) -> str:
-    found = re.search(pattern, text)
-    if found is None:
-        if default is None:
-            raise SystemExit(f"wrk said something unexpected:\n{text}")
-        return default
-    return found[1]
-
-
-def _milliseconds(text: str) -> float:
-    number, unit = float(text.rstrip("mus")), text.lstrip("0123456789.")
-    return number * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}[unit]
+def up(peer: Peer, state: Path) -> Generator[Running]:
+    """The peer, running."""
+    arguments = [str(state) if each == STATE else each for each in peer.arguments]
+    with running(peer.file, arguments, peer.root + PRODUCT, ours=peer.ours) as server:
+        yield server
 
 
 Figures = dict[str, list[float]]
 
 
-def measure(peer: Peer, figures: Figures) -> None:
+def measure(peer: Peer, figures: Figures, state: Path) -> None:
     """One round of one peer, added to its figures."""
-    with running(peer) as server:
-        figures.setdefault("start_s", []).append(server.started)
-        load(server.port, "GET", seconds=1)  # warm
+
+    def note(name: str, value: float) -> None:
+        figures.setdefault(name, []).append(value)
+
+    with up(peer, state) as server:
+        note("start_s", server.started)
+        cases = checked(peer, server.port)
+        load(server.port, cases["GET"], seconds=1)  # warm
         best = 0.0
-        for case in CASES:
+        for case, ask in cases.items():
             before = server.cpu()
-            seen = load(server.port, case)
-            figures.setdefault(f"{case}_us", []).append(
-                (server.cpu() - before) / max(1, seen.requests) * 1e6
-            )
-            figures.setdefault(f"{case}_errors", []).append(seen.errors)
-            if case == "GET":
-                best = seen.rate
-                figures.setdefault("rate", []).append(seen.rate)
-        half = load(server.port, "GET", rate=best / 2)
-        figures.setdefault("p50_half_ms", []).append(half.p50)
-        figures.setdefault("p99_half_ms", []).append(half.p99)
-        figures.setdefault("memory_mb", []).append(server.memory())
+            seen = load(server.port, ask, seconds=SECONDS)
+            note(f"{case}_us", (server.cpu() - before) / max(1, seen.requests) * 1e6)
+            note(f"{case}_rate", seen.rate)
+            note(f"{case}_p50_ms", seen.p50)
+            note(f"{case}_p99_ms", seen.p99)
+            note(f"{case}_errors", seen.errors)
+            best = best or seen.rate
+        half = load(server.port, cases["GET"], seconds=SECONDS, rate=best / 2)
+        note("half_p50_ms", half.p50)
+        note("half_p99_ms", half.p99)
+        note("half_rate", half.rate)
+        note("memory_mb", server.memory())
 
 
-def questions(peer: Peer) -> tuple[dict[str, bool], dict[str, bool]]:
-    """What it answers rightly, of the 28 questions and of the further ones."""
-    if peer.name == CEILING:
-        return {}, {}
-    with running(peer) as server:
+Answers = tuple[dict[str, bool], dict[str, bool]]
+
+
+def questions(peer: Peer, state: Path) -> Answers:
+    """What it answers rightly, of the 28 questions and of the further ones; nothing where they do not
+    fit: the shop has other paths and contents, and is Ogrom.
+    """
+    with up(peer, state) as server:
+        checked(peer, server.port)
+        if peer.name == CEILING or peer.root:
+            return {}, {}
         return asked(server.port, QUESTIONS), asked(server.port, FURTHER)
 
 
@@ -245,57 +178,78 @@ def chosen() -> Sequence[Peer]:
     return [
         peer
         for peer in PEERS
-        if peer.ours or not wanted or any(each in peer.name for each in wanted)
+        if peer.name in {CEILING, OGROM} or not wanted or any(each in peer.name for each in wanted)
     ]
 
 
 def main() -> None:
     """All peers in turn, so many rounds; then the table, and what it says of Ogrom."""
-    if shutil.which("wrk") is None:
-        raise SystemExit("wrk makes the load: apt-get install wrk")
+    program()  # without it nothing begins
     RESULTS.mkdir(exist_ok=True)
     peers = chosen()
     figures: dict[str, Figures] = {peer.name: {} for peer in peers}
-    right = {peer.name: questions(peer) for peer in peers}
-    for number in range(ROUNDS):
+    with tempfile.TemporaryDirectory(prefix="ogrom-bench-") as place:
+        state = Path(place) / "state"
+        right: dict[str, Answers] = {}
         for peer in peers:
-            print(f"round {number + 1} of {ROUNDS}: {peer.name}", file=sys.stderr, flush=True)
-            measure(peer, figures[peer.name])
+            print(f"questions: {peer.name}", file=sys.stderr, flush=True)
+            right[peer.name] = questions(peer, state)
+        for number in range(ROUNDS):
+            for peer in peers:
+                print(f"round {number + 1} of {ROUNDS}: {peer.name}", file=sys.stderr, flush=True)
+                measure(peer, figures[peer.name], state)
     medians = {
         name: {key: median(values) for key, values in each.items()}
         for name, each in figures.items()
     }
-    show(medians, right)
+    by_cost = dict(sorted(medians.items(), key=lambda pair: pair[1]["GET_us"]))
+    show(by_cost, right)
+    if os.environ.get("DOCS"):
+        write(by_cost, right)
 
 
-def show(
-    medians: dict[str, dict[str, float]], right: dict[str, tuple[dict[str, bool], dict[str, bool]]]
-) -> None:
+COLUMNS = {
+    **{f"{case}, µs": f"{case}_us" for case in CASES},
+    "requests/s": "GET_rate",
+    "p50, ms": "GET_p50_ms",
+    "p99, ms": "GET_p99_ms",
+    "p50 at half": "half_p50_ms",
+    "p99 at half": "half_p99_ms",
+    "memory, MB": "memory_mb",
+    "start, s": "start_s",
+}
+"""The table's columns, and which figure each shows."""
+
+
+def rows(
+    medians: Mapping[str, Mapping[str, float]], right: Mapping[str, Answers]
+) -> list[list[str]]:
+    """The table: a row for each peer."""
+    made: list[list[str]] = []
+    for name, each in medians.items():
+        cells = [_cell(each[key]) for key in COLUMNS.values()]
+        counts = [str(sum(answers.values())) if answers else "" for answers in right[name]]
+        errors = sum(each[f"{case}_errors"] for case in CASES)
+        made.append([name, *cells, *counts, f"{errors:.0f}"])
+    return made
+
+
+def _cell(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def headings() -> list[str]:
+    """What stands above the columns."""
+    return ["server", *COLUMNS, f"right of {len(QUESTIONS)}", f"of {len(FURTHER)} more", "errors"]
+
+
+def show(medians: Mapping[str, Mapping[str, float]], right: Mapping[str, Answers]) -> None:
     """Prints the table and the ratios, and writes the figures."""
-    columns = [
-        "CPU µs a request", *CASES, "requests/s", "p50 at half, ms", "p99 at half, ms",
-        "memory, MB", "start, s", f"right of {len(QUESTIONS)}", f"of {len(FURTHER)} more", "errors",
-    ]  # fmt: skip
-    rows: list[list[object]] = []
-    for name, each in sorted(medians.items(), key=lambda pair: pair[1]["GET_us"]):
-        counts = [sum(answers.values()) if answers else "" for answers in right[name]]
-        rows.append(
-            [
-                name,
-                *(f"{each[f'{case}_us']:.1f}" for case in CASES),
-                f"{each['rate']:,.0f}",
-                f"{each['p50_half_ms']:.2f}",
-                f"{each['p99_half_ms']:.2f}",
-                f"{each['memory_mb']:.0f}",
-                f"{each['start_s']:.2f}",
-                *counts,
-                f"{sum(each[f'{case}_errors'] for case in CASES):.0f}",
-            ]
-        )
     flat = {
         f"{name}: {key}": value for name, each in medians.items() for key, value in each.items()
     }
-    report("servers", "Servers and frameworks, one worker each", columns, rows, flat)
+    title = "Servers and frameworks, one worker each: µs of CPU for a request; a GET under full load and at half"
+    report("servers", title, headings(), rows(medians, right), flat)
     ours = medians[OGROM]
     for name, each in medians.items():
         if name != OGROM:
@@ -306,6 +260,31 @@ def show(
     for text, good in (right[OGROM][0] | right[OGROM][1]).items():
         if not good:
             print(f"Ogrom answers wrongly: {text}")
+
+
+def write(medians: Mapping[str, Mapping[str, float]], right: Mapping[str, Answers]) -> None:
+    """The same table and a chart of the CPU time, in the documents."""
+    how = f"Measured {_page.machine()}. Rounds: {ROUNDS}; seconds for each figure: {SECONDS}."
+    text = "\n\n".join(
+        [
+            how,
+            _page.table(headings(), rows(medians, right)),
+            f"Releases: {_page.versions(PEERS_PYTHON, NAMES)}.",
+        ]
+    )
+    _page.put(_page.DOCS / "benchmarks.md", "servers", text)
+    small = {peer.name for peer in PEERS if not peer.root}  # the shop does other things as well
+    chart = bars(
+        "CPU time of the server per request, µs: less is better",
+        ("a product", "304", "search of 20", "POST"),
+        {
+            name: [each[f"{case}_us"] for case in CASES]
+            for name, each in medians.items()
+            if name in small
+        },
+        bold=[OGROM],
+    )
+    (_page.DOCS / "images" / "benchmarks.svg").write_text(chart, encoding="utf-8")
 
 
 if __name__ == "__main__":

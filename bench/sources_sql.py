@@ -7,7 +7,7 @@ comes, and tuned not to begin and roll back a transaction around a single SELECT
 """
 
 import asyncio
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
@@ -26,6 +26,7 @@ from shop.sources.schema import STEPS
 
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
+sys.path.append(str(HERE.parent / "tools"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 ROWS = 20_000
 PEERS = (
@@ -62,19 +63,9 @@ def measure(where: str, python: str, file: str, how: str) -> dict[str, float]:
     return figures
 
 
-def mariadb() -> Any:
-    """The project's own way to start one."""
-    spec = importlib.util.spec_from_file_location("mariadb", HERE.parent / "tools" / "mariadb.py")
-    assert spec
-    assert spec.loader
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
-
 def main() -> None:
     """All in turn, so many rounds; then the table."""
-    tool = mariadb()
+    tool: Any = importlib.import_module("mariadb")
     with TemporaryDirectory() as directory:
         places = {"SQLite": f"{directory}/shop.db"}
         server = tool.Server(Path(directory) / "mariadb")

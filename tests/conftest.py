@@ -5,36 +5,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.mariadb import Missing, Server, fresh
-from support.opensearch import CannotStart, Node
+import sources
+from opensearch import Node
+from support.mariadb import Server, fresh
+from support.real import Real
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A real OpenSearch, for all tests of a session; without one they are skipped."""
-    node = Node(tmp_path_factory.mktemp("opensearch"))
-    try:
-        node.start()
-    except CannotStart as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"OpenSearch: {error}")
-    yield node
-    node.stop()
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    """The real servers of this test run; the last of its processes ends them."""
+    folder = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = folder.parent  # that of all workers
+    real = Real(folder / "sources")
+    with sources.used(real.folder):
+        yield real
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real MariaDB, for all tests of a session; without one they are skipped."""
-    server = Server(tmp_path_factory.mktemp("mariadb"))
-    try:
-        server.start(tls=False)
-    except Missing as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"MariaDB: {error}")
-    yield server
-    server.stop()
+def node(real: Real) -> Node:
+    """A real OpenSearch, which goes on for others; without one, tests are skipped."""
+    real.start("opensearch")
+    return Node(real.folder / "opensearch")
+
+
+@pytest.fixture(scope="session")
+def own_node(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """One that a test may freeze and kill, if it starts it again."""
+    own = Node(tmp_path_factory.mktemp("opensearch"))
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb(real: Real) -> Server:
+    """A real MariaDB, which goes on for others; without one, tests are skipped."""
+    real.start("mariadb")
+    return Server(real.folder / "mariadb")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.slow)])

@@ -41,3 +41,21 @@ async def test_a_task_has_the_deadline_of_its_maker():
 
     assert (await asyncio.create_task(inner())) > 90
     assert deadline.left() > 90
+
+
+def test_in_a_block_there_is_less_time_and_never_more():
+    """After it, all is as before."""
+
+    def ask():
+        deadline.set(seconds=10)
+        with deadline.within(1):
+            less = deadline.left()
+            with deadline.within(60):
+                same = deadline.left()
+            with deadline.within(None):
+                none = deadline.left()
+        return less, same, none, deadline.left()
+
+    less, same, none, after = copy_context().run(ask)
+    assert max(less, same, none) <= 1
+    assert 1 < after <= 10

@@ -5,10 +5,10 @@
 Root, or a sudo that asks nothing, is needed only where there is none yet.
 """
 
-import os
 import shutil
-import subprocess
 import sys
+
+import apt
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -18,22 +18,11 @@ def find() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-def install() -> None:
-    """Debian's package, if that is allowed; what goes wrong shows in that there is still none."""
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-    for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-        try:
-            subprocess.run([*apt, *words], check=False, capture_output=True, timeout=600)
-        except (OSError, subprocess.TimeoutExpired):
-            return
-
-
 def main() -> int:
     """Find it, else install it, else say what to do."""
     path = find()
     if path is None:
-        install()
+        apt.install("chromium")
         path = find()
     if path is None:
         print("There is no Chromium: sudo apt-get install chromium", file=sys.stderr)

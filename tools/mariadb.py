@@ -27,6 +27,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import apt
+import local
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mariadb-server"
 USER, DATABASE = "ogrom", "ogrom"
@@ -52,37 +55,15 @@ class Missing(Failed):
     """There is no MariaDB on this machine."""
 
 
-def program(name: str) -> str | None:
-    """Where a program is; Debian keeps servers where an ordinary user's PATH does not look."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
 def install() -> None:
     """See that there is a server.
 
     Raises:
         Missing: there is none, and it cannot be installed.
     """
-    if program("mariadbd") and program("mariadb-install-db"):
+    if apt.program("mariadbd") and apt.program("mariadb-install-db"):
         return
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if shutil.which("apt-get") and _succeeds([*sudo, "true"]):
-        print(f"installing {PACKAGE} …", file=sys.stderr, flush=True)
-        # policy-rc.d is how Debian is told not to start what it installs; we remove only our own.
-        policy = Path("/usr/sbin/policy-rc.d")
-        ours = not policy.exists() and _succeeds(
-            [*sudo, "sh", "-c", f"printf '#!/bin/sh\\nexit 101\\n' > {policy}; chmod 755 {policy}"]
-        )
-        try:
-            apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-            command = [*apt, "install", "-y", "--no-install-recommends", PACKAGE]
-            if not _succeeds(command):
-                _succeeds([*apt, "update"])
-                _succeeds(command)
-        finally:
-            if ours:
-                _succeeds([*sudo, "rm", "-f", str(policy)])
-    if not program("mariadbd"):
+    if not apt.install(PACKAGE):
         raise Missing(f"there is no MariaDB here: sudo apt-get install {PACKAGE}")
 
 
@@ -106,16 +87,13 @@ class Server:
     def pid(self) -> int | None:
         """Its process, if that runs and is a mariadbd of this very directory."""
         pid = int(self.known().get("pid", 0))
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            return None
-        return pid if f"--datadir={self.directory / 'data'}" in command.split("\0") else None
+        return pid if f"--datadir={self.directory / 'data'}" in local.command(pid) else None
 
     def url(self) -> str:
         """Where it is, and how to log in."""
         known = self.known()
-        return f"mysql://{USER}:{known['password']}@127.0.0.1:{known['port']}/{DATABASE}"
+        login = f"{USER}:{known.get('password', '')}"
+        return f"mysql://{login}@127.0.0.1:{known.get('port', 0)}/{DATABASE}"
 
     def start(self, *, tls: bool) -> None:
         """Start it, on data that are made if there are none."""
@@ -126,13 +104,13 @@ class Server:
         self.directory.chmod(0o700)  # init.sql names the password
         data = self.directory / "data"
         password = str(self.known().get("password") or secrets.token_urlsafe(12))
-        port = int(self.known().get("port") or _free_port())
+        port = local.free_port(int(self.known().get("port", 0)))
         # It refuses root unless told so; Debian's own user need not see our directory.
         owner = ["--user=root"] if os.geteuid() == 0 else []
         if not (data / "mysql").is_dir():
             _run(
                 [
-                    program("mariadb-install-db") or "",
+                    apt.program("mariadb-install-db") or "",
                     "--no-defaults",
                     f"--datadir={data}",
                     "--auth-root-authentication-method=normal",
@@ -151,7 +129,7 @@ class Server:
         # A Unix socket's path may have 107 bytes, and directories of tests are often longer.
         place = Path(tempfile.mkdtemp(prefix="ogrom-db-")) / "s"
         command = [
-            program("mariadbd") or "",
+            apt.program("mariadbd") or "",
             "--no-defaults",
             f"--datadir={data}",
             f"--socket={place}",
@@ -225,27 +203,11 @@ def _certificate(directory: Path) -> tuple[str, ...]:
     return f"--ssl-cert={certificate}", f"--ssl-key={key}"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
         raise Failed(f"{Path(command[0]).name} failed:\n{last}")
-
-
-def _succeeds(command: list[str]) -> bool:
-    try:
-        return not subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        ).returncode
-    except OSError:
-        return False
 
 
 def main(arguments: list[str]) -> int:

@@ -10,12 +10,14 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
+
+import apt
+import local
 
 ROOT = Path(__file__).resolve().parent.parent
 POM = Path(__file__).with_name("opensearch-pom.xml")
@@ -35,7 +37,11 @@ cluster.routing.allocation.disk.threshold_enabled: false
 
 
 class CannotStart(Exception):
-    """The message says what is missing."""
+    """It cannot be done; the message says why."""
+
+
+class Missing(CannotStart):
+    """There is no OpenSearch on this machine, and it cannot be had."""
 
 
 def jars() -> Path:
@@ -57,7 +63,7 @@ def jars() -> Path:
     )
     if fetched.returncode:
         shutil.rmtree(aside, ignore_errors=True)
-        raise CannotStart(f"Maven cannot fetch it:\n{fetched.stdout[-2000:]}")
+        raise Missing(f"Maven cannot fetch it:\n{fetched.stdout[-2000:]}")
     try:
         aside.rename(folder)
     except OSError:  # another was faster
@@ -68,20 +74,9 @@ def jars() -> Path:
 def _programs() -> None:
     """Java and Maven: Debian's, installed where they are missing and we may."""
     wanted = {"mvn": "maven", "java": "default-jre-headless"}
-    missing = [package for program, package in wanted.items() if not shutil.which(program)]
-    if not missing:
-        return
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
-    if os.geteuid() != 0:
-        install = ["sudo", "-n", *install]
-    update = [*install[: install.index("apt-get") + 1], "update", "-q"]
-    for command in (update, install):
-        try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
-        except FileNotFoundError:
-            done = None
-        if done is None or done.returncode:
-            raise CannotStart(f"It needs {' and '.join(missing)}: apt-get install them as root.")
+    missing = [package for program, package in wanted.items() if not apt.program(program)]
+    if missing and not apt.install(*missing):
+        raise Missing(f"there is no Java or Maven here: sudo apt-get install {' '.join(missing)}")
 
 
 class Node:
@@ -95,18 +90,29 @@ class Node:
     @property
     def state(self) -> tuple[int, str] | None:
         """Its process and its URL; None where it does not run."""
+        pid, url = self._told()
+        return (pid, url) if self._runs(pid) else None
+
+    def _told(self) -> tuple[int, str]:
         try:
             told = json.loads(self._state.read_text())
-            command = Path(f"/proc/{told['pid']}/cmdline").read_bytes()
         except (OSError, ValueError):
-            return None
-        # A number may be another's by now.
-        return (told["pid"], told["url"]) if str(self.folder).encode() in command else None
+            return 0, ""
+        return told["pid"], told["url"]
+
+    def _runs(self, pid: int) -> bool:
+        return str(self.folder) in local.command(pid)  # a number may be another's by now
 
     def start(self, port: int | None = None) -> str:
-        """Its URL, at this port or a free one, once it answers; raises CannotStart with what it said last."""
+        """Its URL once it answers: at this port, the one that it had, or a free one.
+
+        Raises:
+            CannotStart: it cannot be had, or what it said last.
+        """
         if running := self.state:
             return running[1]
+        before = int(self._told()[1].rpartition(":")[2] or 0)
+        port = port or (before if before and local.is_free(before) else _free_port())
         library = jars()
         if not shutil.which("java"):
             _programs()
@@ -119,7 +125,7 @@ class Node:
                 [
                     *("java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{library}/*"),
                     *(MAIN, "-basePath", str(self.folder), "-numOfNode", "1", "-useLogger"),
-                    *("-clusterName", "ogrom", "-baseHttpPort", str((port or _free_port()) - 1)),
+                    *("-clusterName", "ogrom", "-baseHttpPort", str(port - 1)),
                 ],
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -143,35 +149,22 @@ class Node:
 
     def stop(self) -> None:
         """End it, if it runs, by its process's number and no other way."""
-        running = self.state
-        self._state.unlink(missing_ok=True)
-        if not running:
-            if self._child is not None:
-                self._child.wait()  # it has ended by itself, or been killed
-            return
-        os.kill(running[0], signal.SIGCONT)
-        os.kill(running[0], signal.SIGTERM)
-        for _ in range(200):
-            if self._over(running[0]):
-                return
-            time.sleep(0.05)
-        os.kill(running[0], signal.SIGKILL)
+        if running := self.state:
+            os.kill(running[0], signal.SIGCONT)
+            os.kill(running[0], signal.SIGTERM)
+            for _ in range(400):
+                if not self._runs(running[0]):
+                    break
+                time.sleep(0.05)
+            else:
+                os.kill(running[0], signal.SIGKILL)
         if self._child is not None:
             self._child.wait()
-
-    def _over(self, pid: int) -> bool:
-        if self._child is not None and self._child.pid == pid:
-            return self._child.poll() is not None
-        return not Path(f"/proc/{pid}").exists()
 
 
 def _free_port() -> int:
     for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if local.is_free(port):
             return port
     raise CannotStart(f"No port from {PORTS[0]} to {PORTS[-1]} is free.")
 
@@ -192,7 +185,8 @@ def main() -> None:
             try:
                 print(node.start())
             except CannotStart as error:
-                sys.exit(f"OpenSearch: {error}")
+                print(f"OpenSearch: {error}", file=sys.stderr)
+                sys.exit(3 if isinstance(error, Missing) else 1)
         case ["stop"]:
             node.stop()
         case ["status"]:

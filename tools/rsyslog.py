@@ -4,12 +4,13 @@
     python tools/rsyslog.py stop
 
 It is installed if it is missing and we may (root, or sudo without a password). Nothing global is
-touched: configuration, lines and pid file are in one folder, the port is a free one of loopback.
+touched: configuration, lines and pid file are in one folder, by default .cache/rsyslog; the port is a
+free one of loopback.
 """
 
 import argparse
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-DEFAULT = Path(os.environ.get("TMPDIR", "/tmp")) / f"ogrom-rsyslog-{os.getuid()}"
+import apt
+import local
+
+DEFAULT = Path(__file__).resolve().parent.parent / ".cache" / "rsyslog"
+PATIENCE = 20.0  # seconds for it to start or to stop
 
 CONFIG = """\
 module(load="imptcp")
@@ -37,7 +42,11 @@ ruleset(name="lines") {{
 """
 
 
-class Missing(Exception):
+class Failed(Exception):
+    """It cannot be done; the message says why."""
+
+
+class Missing(Failed):
     """There is no rsyslog, and we cannot install it; the message says how to."""
 
 
@@ -47,21 +56,11 @@ def find() -> str:
     Raises:
         Missing: it is not there and cannot be had.
     """
-    if (found := _program()) is not None:
-        return found
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", "rsyslog"]
-    if os.geteuid() != 0:
-        command = ["sudo", "-n", *command]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False)
-    if (found := _program()) is not None:
-        return found
-    raise Missing(f"There is no rsyslogd. As root: {' '.join(command[-4:])}")
-
-
-def _program() -> str | None:
-    return shutil.which("rsyslogd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if apt.program("rsyslogd") is None:
+        apt.install("rsyslog")
+    if (found := apt.program("rsyslogd")) is None:
+        raise Missing("there is no rsyslogd here: sudo apt-get install rsyslog")
+    return found
 
 
 class Rsyslog:
@@ -69,32 +68,54 @@ class Rsyslog:
 
     Args:
         folder: where all of it is.
-        port: where it listens; 0 takes a free one and keeps it.
+        port: where it listens; 0 is where it did before, or a free one.
     """
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         self.folder = folder
-        self.port = port or _free_port()
+        self.config = folder / "rsyslog.conf"
+        self.port = port or self._before() or local.free_port()
         self.lines = folder / "lines.jsonl"
         self.bad = folder / "bad.txt"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def pid_file(self) -> Path:
-        """Where its process id is."""
-        return self.folder / "rsyslog.pid"
+    def url(self) -> str:
+        """Where it listens, for OGROM_LOGSTASH."""
+        return f"tcp://127.0.0.1:{self.port}"
 
-    def start(self, *, wait: float = 20) -> "Rsyslog":
-        """Start it, and wait until it listens."""
+    def _before(self) -> int:
+        with suppress(OSError):
+            found = re.search(r'type="imptcp" .* port="(\d+)"', self.config.read_text())
+            return int(found[1]) if found else 0
+        return 0
+
+    def pid(self) -> int | None:
+        """Its process, if that runs and is of this very folder."""
+        with suppress(OSError, ValueError):
+            pid = int((self.folder / "rsyslog.pid").read_text())
+            return pid if str(self.config) in local.command(pid) else None
+        return None
+
+    def start(self, *, wait: float = PATIENCE) -> "Rsyslog":
+        """Start it, unless it runs, and wait until it listens.
+
+        Raises:
+            Missing: it is not there and cannot be had.
+            Failed: it does not start.
+        """
+        if self.pid() is not None:
+            return self
         program = find()
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.folder / "rsyslog.conf"
-        config.write_text(CONFIG.format(folder=self.folder, port=self.port))
-        with (self.folder / "rsyslog.err").open("ab") as errors:
+        self.port = local.free_port(self.port)
+        self.config.write_text(CONFIG.format(folder=self.folder, port=self.port))
+        errors = self.folder / "rsyslog.err"
+        with errors.open("ab") as out:
             self._process = subprocess.Popen(
-                [program, "-n", "-f", str(config), "-i", str(self.pid_file)],
+                [program, "-n", "-f", str(self.config), "-i", str(self.folder / "rsyslog.pid")],
                 stdout=subprocess.DEVNULL,
-                stderr=errors,
+                stderr=out,
                 start_new_session=True,
             )
         end = time.monotonic() + wait
@@ -102,7 +123,8 @@ class Rsyslog:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return self
             time.sleep(0.05)
-        raise RuntimeError(f"rsyslogd did not start: see {self.folder / 'rsyslog.err'}")
+        last = "\n".join(errors.read_text(errors="replace").splitlines()[-8:])
+        raise Failed(f"rsyslogd did not start. The end of {errors}:\n{last}")
 
     def stop(self) -> None:
         """End it as a system does."""
@@ -113,57 +135,42 @@ class Rsyslog:
         self._end(signal.SIGKILL)
 
     def _end(self, how: signal.Signals) -> None:
+        pid = self._process.pid if self._process is not None else self.pid()
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+            end = time.monotonic() + PATIENCE
+            while self._process is None and self.pid() is not None:
+                if time.monotonic() > end:
+                    raise Failed(f"process {pid} does not end")
+                time.sleep(0.02)
         if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=PATIENCE)
             self._process = None
-        self.pid_file.unlink(missing_ok=True)
+        (self.folder / "rsyslog.pid").unlink(missing_ok=True)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("what", choices=["start", "stop"])
-    parser.add_argument("--folder", type=Path, default=DEFAULT)
-    parser.add_argument("--port", type=int, default=0)
-    given = parser.parse_args()
-    receiver = Rsyslog(given.folder, given.port)
-    if given.what == "start":
-        if _running(receiver.pid_file):
-            print(f"It runs already, with {receiver.pid_file}.", file=sys.stderr)
-            return 1
-        try:
+def main(arguments: list[str]) -> int:
+    """Do what is asked; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=("start", "stop", "status"))
+    parser.add_argument("--dir", type=Path, default=DEFAULT)
+    asked = parser.parse_args(arguments)
+    receiver = Rsyslog(asked.dir.resolve())
+    try:
+        if asked.what == "start":
             receiver.start()
-        except (Missing, RuntimeError) as error:
-            print(error, file=sys.stderr)
-            return 1
-        print(f"OGROM_LOGSTASH=tcp://127.0.0.1:{receiver.port}\nlines: {receiver.lines}")
-        return 0
-    pid = _running(receiver.pid_file)
-    if pid:
-        os.kill(pid, signal.SIGTERM)
-    receiver.pid_file.unlink(missing_ok=True)
-    print("stopped" if pid else "it did not run")
-    return 0
-
-
-def _running(pid_file: Path) -> int:
-    """The process that the file names, if it is a living rsyslogd; else 0."""
-    with suppress(OSError, ValueError):
-        pid = int(pid_file.read_text())
-        if b"rsyslogd" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
+            print(f"{receiver.url}\nlines: {receiver.lines}")
+        elif asked.what == "stop":
+            receiver.stop()
+        else:
+            pid = receiver.pid()
+            print(f"runs as process {pid}: {receiver.url}" if pid else "does not run")
+    except Failed as error:
+        print(f"rsyslog: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,7 @@ from _data import PRODUCTS, found, port, revision
 from msgspec import Struct
 
 from ogrom.http import Context, Created, Resource, Service
-from ogrom.serve import App, asgi, serve
+from ogrom.serve import App, serve
 
 
 class Query(Struct, frozen=True):
@@ -61,4 +61,4 @@ async def app():
 
 
 if __name__ == "__main__":
-    serve(asgi(app), f"127.0.0.1:{port()}")
+    serve(app, f"127.0.0.1:{port()}")

@@ -11,6 +11,8 @@ It is a context variable: a task has the deadline of the request that it was mad
 """
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 _END: ContextVar[float | None] = ContextVar("ogrom.deadline", default=None)
@@ -19,6 +21,21 @@ _END: ContextVar[float | None] = ContextVar("ogrom.deadline", default=None)
 def set(*, seconds: float | None) -> None:  # noqa: A001 - read as deadline.set
     """From here on, `seconds` are left; None lifts the deadline."""
     _END.set(None if seconds is None else time.monotonic() + seconds)
+
+
+set_end = _END.set
+"""From here on, the end is at a moment by `time.monotonic()`: what a server sets for every request."""
+
+
+@contextmanager
+def within(seconds: float | None) -> Generator[None]:
+    """In this block no more than `seconds` are left, and never more than before; None: as before."""
+    remaining = left(seconds)
+    token = _END.set(None if remaining is None else time.monotonic() + remaining)
+    try:
+        yield
+    finally:
+        _END.reset(token)
 
 
 def left(most: float | None = None) -> float | None:

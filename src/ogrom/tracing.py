@@ -15,29 +15,32 @@ https://www.w3.org/TR/trace-context/
 import importlib
 import random
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from time import perf_counter
 from typing import Any, Final
+
+from msgspec import Struct
 
 _PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _LONGEST_STATE: Final = 512
 """Section 3.3.1.5: at least so much of `tracestate` is handed on."""
 
 
-class Trace:
-    """One request's trace. Its ids are worked out when somebody first asks for them."""
+class Trace(Struct, eq=False):
+    """One request's trace. Its ids are worked out when somebody first asks for them.
 
-    __slots__ = ("_given", "_state", "flags", "id", "parent")
+    A `Struct`, because one is made for every request.
+    """
 
-    def __init__(self, parent: str | None = None, state: str | None = None) -> None:
-        self._given = parent
-        self._state = state
-        self.id = ""
-        """32 hexadecimal digits."""
-        self.parent = ""
-        """The span that the request came from, 16 digits; "" where the trace begins here."""
-        self.flags = "01"
+    _given: str | None = None
+    _state: str | None = None
+    id: str = ""
+    """32 hexadecimal digits."""
+    parent: str = ""
+    """The span that the request came from, 16 digits; "" where the trace begins here."""
+    flags: str = "01"
 
     def begun(self) -> "Trace":
         """The trace with its ids."""
@@ -65,6 +68,10 @@ _TRACE: ContextVar[Trace | None] = ContextVar("ogrom.tracing", default=None)
 def set(parent: str | None, state: str | None = None) -> None:  # noqa: A001 - read as tracing.set
     """From here on, all is part of the trace that these fields name, or of a new one."""
     _TRACE.set(Trace(parent, state))
+
+
+set_trace = _TRACE.set
+"""The same for a `Trace`: what a server sets for every request."""
 
 
 def current() -> Trace | None:
@@ -98,6 +105,17 @@ def _read(parent: str | None) -> tuple[str, str, str] | None:
 
 def _random(bits: int) -> str:
     return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
+
+
+Told = Callable[[str, Mapping[str, str | int], float], object]
+"""Is told of a call that was made: its name, what is said of it, and how many seconds it took."""
+
+_TOLD: ContextVar[Told | None] = ContextVar("ogrom.tracing.told", default=None)
+
+
+def tell(told: Told) -> None:
+    """From here on, tell of each call that is made for this request."""
+    _TOLD.set(told)
 
 
 class Span:
@@ -135,6 +153,21 @@ def span(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
     It hangs below OpenTelemetry's present span; where there is none, below the request's own trace.
     An exception is recorded, and goes on.
     """
+    told = _TOLD.get()
+    if told is not None:
+        started = perf_counter()
+        try:
+            with _spanned(name, attributes) as made:
+                yield made
+        finally:
+            told(name, attributes, perf_counter() - started)
+        return
+    with _spanned(name, attributes) as made:
+        yield made
+
+
+@contextmanager
+def _spanned(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
     api = _opentelemetry()
     if api is None:
         yield Span()

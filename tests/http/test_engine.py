@@ -244,7 +244,37 @@ def test_nothing_is_there_but_a_slash_away():
     assert "https://a.example" == reply.headers["access-control-allow-origin"]
 
 
+def test_an_error_is_kept_by_nobody_unless_it_says_so():
+    """It is about one request; without a word caches might keep a 404 (RFC 9110, section 15.1)."""
+    for target in ("GET /nowhere", "GET /things/8", "DELETE /things/7"):
+        reply = ask(thing(), target)
+        assert (reply.status, "no-store") == (reply.status, reply.headers["cache-control"])
+    told = Answer({"gone": True}, {"Cache-Control": "max-age=60"})
+    reply = ask(thing(handle_not_found=lambda ctx: told), "GET /things/8")
+    assert (404, "max-age=60") == (reply.status, reply.headers["cache-control"])
+
+
+def test_where_all_origins_are_allowed_every_answer_says_so():
+    """A cache may give it to a page, whoever it was made for; Vary need not name Origin then."""
+    everybody = Service({"/a": Resource(name="a")}, cors=Cors(origins=("*",)))
+    for line in ("GET /a", "GET /b", "OPTIONS /a"):
+        assert "*" == ask(everybody, line).headers["access-control-allow-origin"]
+    some = Service({"/a": Resource(name="a")}, cors=Cors(origins=("https://a.example",)))
+    reply = ask(some, "GET /a")
+    assert "access-control-allow-origin" not in reply.headers
+    assert "Origin" in reply.headers["vary"]
+
+
 # negotiation
+
+
+def test_what_is_short_is_coded_only_where_it_must_be():
+    """`identity;q=0` refuses what is not coded (RFC 9110, section 12.5.3)."""
+    service = thing(handle_ok=lambda ctx, _: {"a": 1})
+    assert "content-encoding" not in ask(service, "GET /things/7", accept_encoding="gzip").headers
+    reply = ask(service, "GET /things/7", accept_encoding="gzip, identity;q=0")
+    assert "gzip" == reply.headers["content-encoding"]
+    assert b'{"a":1}' == gzip.decompress(reply.content)
 
 
 def test_json_messagepack_and_csv():

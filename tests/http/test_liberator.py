@@ -306,7 +306,8 @@ RFC: dict[str, Rule] = {
     "N16": Rule("12.4.2", "q=0 excludes, by * too", lambda case, reply: (
         language_not_refused(case, reply) and charset(case, reply) and encoding(case, reply))),
     "N17": Rule("8.4", "Content-Encoding is sent only with content so encoded",
-                lambda case, reply: "content-encoding" not in reply.headers or len(reply.content) > 0),
+                lambda case, reply: "content-encoding" not in reply.headers
+                or len(reply.content) > 0 or case.request["method"] == "HEAD"),
     "N18": Rule("8.3", "Content-Type is a type, not a range", content_type_is_concrete),
     "V1": Rule("12.5.5", "Vary names every field that chooses", lambda case, reply: (
         varies("accept-language", "available-languages", 2)(case, reply)

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from ogrom.http import Accepted, Resource, Service
-from ogrom.serve import App, Limits, asgi
-from ogrom.serve._server import serve
+from ogrom.serve import App, Limits, serve
 
 
 class Note(Struct):
@@ -57,4 +56,4 @@ async def opened():
 
 
 if __name__ == "__main__":
-    serve(asgi(opened, limits=LIMITS), sys.argv[1])
+    serve(opened, sys.argv[1], limits=LIMITS)

@@ -10,12 +10,18 @@ from ogrom.serve._eager import Eager
 VAR = ContextVar("var", default="outside")
 
 
+async def soon(done):
+    """What a future gets; a task that is never done fails its test, and holds up no other."""
+    async with asyncio.timeout(30):
+        return await done
+
+
 async def ended(coro):
     """Start it from a callback of the loop, as a server does; the task once it is done."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     loop.call_soon(lambda: Eager(coro, loop, copy_context(), done.set_result).start())
-    return await done
+    return await soon(done)
 
 
 async def test_what_never_waits_is_done_at_once():
@@ -95,7 +101,7 @@ async def test_a_cancellation_reaches_what_is_awaited():
         started[0].cancel()
 
     loop.call_soon(start)
-    assert (await done).cancelled()
+    assert (await soon(done)).cancelled()
     assert inner[0].cancelled()
     assert cleaned
 

@@ -3,13 +3,14 @@
 import re
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.waited import run
 
 from shop.protocols import LOCALES, ProductQuery
 from shop.sources import _words as words
 from shop.sources.catalogue import generate
-from shop.sources.products import TantivyProducts
 
 MANY = 2_000
 
@@ -92,15 +93,15 @@ def test_natural_words(locale: str, expected: set[str]) -> None:
         ("en-GB", "red dresses", "^Red .*dress"),
     ],
 )
-def test_it_can_be_searched(tmp_path: Path, locale: str, asked: str, first: str) -> None:
+def test_it_can_be_searched(
+    stores: Any, tmp_path: Path, locale: str, asked: str, first: str
+) -> None:
     """In each language, by plurals and inflected words, without its umlauts too."""
-    products = TantivyProducts.open(tmp_path, locale)
+    products = stores(tmp_path, locale)
     products.fill(generate(MANY, locale))
     wanted = sum(re.search(first, one.name) is not None for one in generate(MANY, locale))
-    search = products.search(ProductQuery(q=asked, per_page=wanted))
-    with pytest.raises(StopIteration) as stop:
-        search.send(None)
+    found = run(products.search(ProductQuery(q=asked, per_page=wanted)))
     products.close()
 
     assert wanted
-    assert all(re.search(first, one.name) for one in stop.value.value.items)
+    assert all(re.search(first, one.name) for one in found.items)

@@ -11,14 +11,16 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ogrom.http import Service
 from ogrom.http.testing import Reply, ask_async
+from ogrom.serve import App
 from ogrom.sources.search import Unavailable, address, connect
 from shop.protocols import ProductQuery
 from shop.run import Settings, SettingsError, shop
 from shop.sources.importing import import_file
-from shop.sources.products import TantivyProducts
+from shop.sources.products import TantivyProducts, schema
 from shop.sources.products_elastic import ElasticProducts
 
 pytestmark = pytest.mark.slow
@@ -82,36 +84,87 @@ async def get(service: Service, path: str) -> Reply:
     return await ask_async(service, f"GET /v1/de-DE/{path}")
 
 
-async def test_served_and_gone_and_back(node: Any, tmp_path: Path) -> None:
-    """Products are 503 with Retry-After meanwhile, all else stays up, and it recovers by itself."""
-    where = address(f"{node.start()}/t{token_hex(4)}")
+async def test_served_and_gone_and_back(own_node: Any, tmp_path: Path) -> None:
+    """What was asked for lately is served on, with its age; the rest is 503 with Retry-After, all else
+    stays up. A shop that begins without the engine is told apart, and both recover by themselves.
+    """
+    where = address(f"{own_node.start()}/t{token_hex(4)}")
     settings = Settings(state=tmp_path / "a", locales=("de-DE",), products=30, search=where)
     async with shop(settings) as app:
         listed = await get(app.service, "products")
         assert 30 == listed.json()["total"]
-        one = f"products/{listed.json()['items'][0]['id']}"
-        pid, _ = node.state
+        assert "age" not in listed.headers
+        one, other = (f"products/{each['id']}" for each in listed.json()["items"][:2])
+        assert 200 == (await get(app.service, one)).status
+        pid, _ = own_node.state
         os.kill(pid, signal.SIGKILL)
         try:
-            await asyncio.to_thread(node.stop)
+            await asyncio.to_thread(own_node.stop)
+            async with asyncio.timeout(30):
+                while await is_well(app):
+                    await asyncio.sleep(0.05)
             for path in ("products", one):
+                kept = await get(app.service, path)
+                assert 200 == kept.status
+                assert int(kept.headers["age"]) >= 1
+                assert "no-cache" in kept.headers["cache-control"]
+            for path in ("products?q=neu", other):
                 gone = await get(app.service, path)
-                assert (503, "2") == (gone.status, gone.headers["retry-after"])
+                assert 503 == gone.status
+                assert int(gone.headers["retry-after"]) >= 1
             assert 200 == (await get(app.service, "collages")).status
-            with pytest.raises(Unavailable):
-                await app.optional["search de-DE"]()
             late = Settings(state=tmp_path / "b", locales=("de-DE",), search=where)
             async with shop(late) as begun_without:
+                assert not await is_well(begun_without)
                 assert 503 == (await get(begun_without.service, "products")).status
+                assert 200 == (await get(begun_without.service, "collages")).status
                 port = int(where.url.rpartition(":")[2])
-                await asyncio.to_thread(node.start, port)
-                for service in (app.service, begun_without.service):
-                    async with asyncio.timeout(30):
-                        while (await get(service, one)).status != 200:
+                await asyncio.to_thread(own_node.start, port)
+                for each in (app, begun_without):
+                    async with asyncio.timeout(60):
+                        while (await get(each.service, other)).status != 200:
                             await asyncio.sleep(0.1)
-                    assert 30 == (await get(service, "products")).json()["total"]
+                    assert 30 == (await get(each.service, "products")).json()["total"]
+                    async with asyncio.timeout(30):
+                        while not await is_well(each):
+                            await asyncio.sleep(0.1)
         finally:
-            await asyncio.to_thread(node.start)
+            await asyncio.to_thread(own_node.start)
+
+
+async def test_another_schema_s_catalogue_while_the_engine_was_down(
+    own_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that begins without the engine makes the catalogue its own when that is there; until
+    it has, products are 503, and not none.
+    """
+    where = address(f"{own_node.start()}/t{token_hex(4)}")
+    before = Settings(state=tmp_path / "a", locales=("de-DE",), products=30, search=where)
+    async with shop(before) as app:
+        assert 30 == (await get(app.service, "products")).json()["total"]
+    next_schema = replace(schema("de-DE"), text={"name": 3.0, "facts": 1.5, "description": 1.0})
+    monkeypatch.setattr("shop.sources.products_elastic.schema", lambda _: next_schema)
+    port = int(where.url.rpartition(":")[2])
+    await asyncio.to_thread(own_node.stop)
+    try:
+        late = Settings(state=tmp_path / "b", locales=("de-DE",), products=0, search=where)
+        async with shop(late) as app:
+            await asyncio.to_thread(own_node.start, port)
+            async with asyncio.timeout(60):
+                while (found := await get(app.service, "products")).status != 200:
+                    await asyncio.sleep(0.02)
+            assert 30 == found.json()["total"]
+    finally:
+        await asyncio.to_thread(own_node.start)
+
+
+async def is_well(app: App) -> bool:
+    """Whether nothing is said against the engine."""
+    try:
+        await app.optional["search"]()
+    except Unavailable:
+        return False
+    return True
 
 
 def test_a_shared_engine_is_not_filled_unasked() -> None:

@@ -106,6 +106,9 @@ def complaints(request: Request, response: Response) -> Iterator[str]:
     if response.status in {204, 304}:
         if "content-length" in fields or response.content:
             yield "content where there can be none"
+    elif response.pieces is not None:
+        if "content-length" in fields or response.content:
+            yield "a length, or content, of what is still to be made"
     elif request.method != "HEAD" and fields.get("content-length") != str(len(response.content)):
         yield "Content-Length is not the content's"
     if request.method == "HEAD" and response.content:

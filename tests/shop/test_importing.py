@@ -7,65 +7,86 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
+from support.source_set import only
+from support.waited import run
 
-from ogrom.sources import _tantivy
+from ogrom.sources.search import address
 from shop.protocols import LOCALES, Money, Product, ProductPage, ProductQuery, Sort
 from shop.run import import_cmd
 from shop.run.import_cmd import import_catalogue
 from shop.sources import importing
 from shop.sources.catalogue import generate
-from shop.sources.importing import BadLine, Report, Unusable, import_file, store
-from shop.sources.products import TantivyProducts
+from shop.sources.importing import BadLine, Progress, Report, Unusable, import_file
 
-T = TypeVar("T")
+Stores = Callable[[Path, str], Any]
+Invoke = Callable[[Path], Result]
+Place = Callable[[Path], dict[str, str]]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ORDERS: tuple[Sort, ...] = ("relevance", "-price", "name")
 HEAD = "id\tde\tprice\n"
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Drive what never has to wait."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    raise AssertionError("it waited")
+class Catalogue:
+    """A shop's catalogue: files are imported into it, and it tells what a client could see."""
 
+    def __init__(self, stores: Stores, place: Place, folder: Path) -> None:
+        self._stores = stores
+        self._place = place
+        self.folder = folder
+        self.state = folder / "state"
 
-def import_text(tmp_path: Path, text: str | bytes, name: str = "file.tsv") -> Report:
-    file = tmp_path / name
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return import_file(file, tmp_path / "state")
+    def take(self, text: str | bytes, name: str = "file.tsv") -> Report:
+        """Import a file with this content."""
+        file = self.folder / name
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return self.take_file(file)
 
+    def take_file(
+        self, file: Path, progress: Progress | None = None, state: Path | None = None
+    ) -> Report:
+        """Import a file, into another state folder's catalogue where one is named."""
+        engine = self._place(state or self.state).get("OGROM_SEARCH")
+        where = address(engine) if engine else None
+        return import_file(file, state or self.state, progress, where)
 
-def kept(tmp_path: Path, product_id: str, locale: str = "de-DE") -> Product | None:
-    products = TantivyProducts.open(store(tmp_path / "state", locale), locale)
-    try:
-        return run(products.by_id(product_id))
-    finally:
+    @contextmanager
+    def products(self, locale: str = "de-DE", state: Path | None = None) -> Iterator[Any]:
+        """A locale's products, opened anew."""
+        products = self._stores(state or self.state, locale)
+        yield products
         products.close()
 
+    def kept(self, product_id: str, locale: str = "de-DE") -> Product | None:
+        """One of them."""
+        with self.products(locale) as products:
+            return run(products.by_id(product_id))
 
-def everything(state: Path, locale: str) -> list[object]:
-    """All that a client could see: each product, and the answers to some questions."""
-    products = TantivyProducts.open(store(state, locale), locale)
-    pages: list[ProductPage] = [
-        run(products.search(ProductQuery(q=text, sort=sort, per_page=100)))
-        for text in ("", "rote Kleider", "striped dress", "Lederjacke")
-        for sort in ORDERS
-    ]
-    first = [run(products.by_id(one.id)) for page in pages for one in page.items]
-    seen = [len(products), pages, first, products.generated]
-    products.close()
-    return seen
+    def everything(self, locale: str, state: Path | None = None) -> list[object]:
+        """All that a client could see: each product, and the answers to some questions."""
+        with self.products(locale, state) as products:
+            pages: list[ProductPage] = [
+                run(products.search(ProductQuery(q=text, sort=sort, per_page=100)))
+                for text in ("", "rote Kleider", "striped dress", "Lederjacke")
+                for sort in ORDERS
+            ]
+            first = {one.id: run(products.by_id(one.id)) for page in pages for one in page.items}
+            return [len(products), pages, first, products.generated]
+
+
+@pytest.fixture
+def catalogue(stores: Stores, place: Place, tmp_path: Path) -> Catalogue:
+    """An empty one."""
+    return Catalogue(stores, place, tmp_path)
 
 
 def row(product: Product, **more: Any) -> dict[str, Any]:
@@ -98,10 +119,9 @@ def big_file(path: Path, count: int) -> Path:
 
 
 class TestFormats:
-    def test_a_table(self, tmp_path: Path) -> None:
+    def test_a_table(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """Tabs between cells, names in the first line."""
-        report = import_text(
-            tmp_path,
+        report = catalogue.take(
             "id\tname_de\tdescription_de-DE\tname_en\tbrand\tsizes\tprice\tcurrency\tadded\tstock\n"
             'a1\tRotes Kleid\t"Aus ""feiner"" Wolle"\tRed dress\tVelmora\tS, M;L,S\t19,95\teur\t'
             "2026-03-31\t7\n\n",
@@ -109,7 +129,7 @@ class TestFormats:
 
         assert {"de-DE": 1, "en-GB": 1} == report.stored
         assert (1, 0, ("stock",)) == (report.read, report.bad, report.ignored)
-        german, english = kept(tmp_path, "a1"), kept(tmp_path, "a1", "en-GB")
+        german, english = catalogue.kept("a1"), catalogue.kept("a1", "en-GB")
         assert german is not None
         assert english is not None
         assert (
@@ -131,18 +151,18 @@ class TestFormats:
         assert ("Red dress", "Dresses", "Red") == (english.name, english.category, english.colour)
 
     @pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.txt", "a.jsonl.gz", "a.whatever"])
-    def test_json_lines(self, tmp_path: Path, name: str) -> None:
+    def test_json_lines(self, catalogue: Catalogue, tmp_path: Path, name: str) -> None:
         """By what is in the file, whatever its name; packed, too."""
         lines = [
             {"id": 7, "de": "Hose", "price": "5 £"},
             {"id": "8", "fr": "jupe", "sizes": [38, None]},
         ]
         text = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
-        report = import_text(tmp_path, gzip.compress(text, mtime=0) if "gz" in name else text, name)
+        report = catalogue.take(gzip.compress(text, mtime=0) if "gz" in name else text, name)
 
         assert {"de-DE": 1, "fr-FR": 1} == report.stored
         assert {"de-DE": 1, "fr-FR": 1} == report.empty
-        trousers, skirt = kept(tmp_path, "7"), kept(tmp_path, "8", "fr-FR")
+        trousers, skirt = catalogue.kept("7"), catalogue.kept("8", "fr-FR")
         assert trousers is not None
         assert skirt is not None
         assert (Money(500, "GBP"), ("38",), "Jupes") == (
@@ -151,44 +171,44 @@ class TestFormats:
             skirt.category,
         )
 
-    def test_a_spreadsheets_table(self, tmp_path: Path) -> None:
+    def test_a_spreadsheets_table(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """With a byte order mark, and carriage returns."""
-        report = import_text(tmp_path, "\ufeffid\tde\r\n1\tHose\r\n2\tRock\r\n")
+        report = catalogue.take("\ufeffid\tde\r\n1\tHose\r\n2\tRock\r\n")
 
         assert (2, {"de-DE": 2}, ()) == (report.read, report.stored, report.ignored)
 
-    def test_text_for_all_locales(self, tmp_path: Path) -> None:
+    def test_text_for_all_locales(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """What is named for no language counts in each, save where one has its own."""
-        report = import_text(tmp_path, "id\ttitle\tname_nl-NL\n1\tBlazer\tColbert\n")
+        report = catalogue.take("id\ttitle\tname_nl-NL\n1\tBlazer\tColbert\n")
 
         assert dict.fromkeys(LOCALES, 1) == report.stored
-        dutch, french = kept(tmp_path, "1", "nl-NL"), kept(tmp_path, "1", "fr-FR")
+        dutch, french = catalogue.kept("1", "nl-NL"), catalogue.kept("1", "fr-FR")
         assert dutch is not None
         assert french is not None
         assert ("Colbert", "Blazer") == (dutch.name, french.name)
 
-    def test_a_description_alone(self, tmp_path: Path) -> None:
+    def test_a_description_alone(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """Is the name."""
-        import_text(tmp_path, "id\tdescription_de\n1\tEin Kleid\n")
-        found = kept(tmp_path, "1")
+        catalogue.take("id\tdescription_de\n1\tEin Kleid\n")
+        found = catalogue.kept("1")
 
         assert found is not None
         assert ("Ein Kleid", "") == (found.name, found.description)
 
-    def test_images_of_products(self, tmp_path: Path) -> None:
+    def test_images_of_products(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """Each is a product; two of one number are not one."""
-        report = import_text(
-            tmp_path, "product_id\timage_no\tde\n9\t1\tHose\n9\t2\tRock\n9\t1\tHemd\n9\t\tHut\n"
+        report = catalogue.take(
+            "product_id\timage_no\tde\n9\t1\tHose\n9\t2\tRock\n9\t1\tHemd\n9\t\tHut\n"
         )
 
         assert ({"de-DE": 4}, 0) == (report.stored, report.repeated)
-        names = [kept(tmp_path, name) for name in ("9-1", "9-2", "9-1-2", "9")]
+        names = [catalogue.kept(name) for name in ("9-1", "9-2", "9-1-2", "9")]
         assert ["Hose", "Rock", "Hemd", "Hut"] == [one.name for one in names if one]
 
-    def test_an_id_that_comes_again(self, tmp_path: Path) -> None:
+    def test_an_id_that_comes_again(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """The last row of it counts, and the report says so."""
-        report = import_text(tmp_path, "id\tde\n1\tHose\n2\tRock\n1\tHemd\n")
-        found = kept(tmp_path, "1")
+        report = catalogue.take("id\tde\n1\tHose\n2\tRock\n1\tHemd\n")
+        found = catalogue.kept("1")
 
         assert ({"de-DE": 2}, 1) == (report.stored, report.repeated)
         assert found is not None
@@ -205,11 +225,11 @@ class TestFormats:
         ],
     )
     def test_what_the_text_says_by_itself(
-        self, tmp_path: Path, text: str, facets: tuple[str | None, ...]
+        self, catalogue: Catalogue, tmp_path: Path, text: str, facets: tuple[str | None, ...]
     ) -> None:
         """Category, colour and material are our own words for them, where no column tells."""
-        import_text(tmp_path, f"id\tde\n1\t{text}\n")
-        found = kept(tmp_path, "1")
+        catalogue.take(f"id\tde\n1\t{text}\n")
+        found = catalogue.kept("1")
 
         assert found is not None
         assert facets == (found.category, found.colour, found.material)
@@ -229,10 +249,12 @@ class TestFormats:
             ("", None),
         ],
     )
-    def test_prices(self, tmp_path: Path, written: str, price: Money | None) -> None:
+    def test_prices(
+        self, catalogue: Catalogue, tmp_path: Path, written: str, price: Money | None
+    ) -> None:
         """In the currency's smallest unit, by either decimal sign."""
-        report = import_text(tmp_path, f"{HEAD}1\tHose\t{written}\n")
-        found = kept(tmp_path, "1")
+        report = catalogue.take(f"{HEAD}1\tHose\t{written}\n")
+        found = catalogue.kept("1")
 
         assert () == report.bad_lines
         assert found is not None
@@ -255,11 +277,11 @@ class TestBadLines:
             (b"2\t" + b"x" * importing.LINE_LIMIT * 2 + b"\t", "it is longer than 1,048,576 bytes"),
         ],
     )
-    def test_of_a_table(self, tmp_path: Path, line: bytes, reason: str) -> None:
+    def test_of_a_table(
+        self, catalogue: Catalogue, tmp_path: Path, line: bytes, reason: str
+    ) -> None:
         """Each is told with its number, and nothing else is lost."""
-        report = import_text(
-            tmp_path, HEAD.encode() + b"1\tHose\t\n" + line + b"\n3\tRock\t1 EUR\n"
-        )
+        report = catalogue.take(HEAD.encode() + b"1\tHose\t\n" + line + b"\n3\tRock\t1 EUR\n")
 
         assert ({"de-DE": 2}, 3, 1) == (report.stored, report.read, report.bad)
         [bad] = report.bad_lines
@@ -279,18 +301,20 @@ class TestBadLines:
             ('{"id": 2, "de": "Hose", "price": 5, "currency": "Euro"}', "'Euro' is no currency"),
         ],
     )
-    def test_of_json_lines(self, tmp_path: Path, line: str, reason: str) -> None:
+    def test_of_json_lines(
+        self, catalogue: Catalogue, tmp_path: Path, line: str, reason: str
+    ) -> None:
         """The same."""
-        report = import_text(tmp_path, f'{{"id": 1, "de": "Hose"}}\n\n{line}\n', "a.jsonl")
+        report = catalogue.take(f'{{"id": 1, "de": "Hose"}}\n\n{line}\n', "a.jsonl")
 
         assert ({"de-DE": 1}, 1) == (report.stored, report.bad)
         [bad] = report.bad_lines
         assert 3 == bad.line
         assert bad.reason.startswith(reason)
 
-    def test_many(self, tmp_path: Path) -> None:
+    def test_many(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """All are counted, and the first are told."""
-        report = import_text(tmp_path, "id\tde\n" + "x\n" * 1_500 + "1\tHose\n")
+        report = catalogue.take("id\tde\n" + "x\n" * 1_500 + "1\tHose\n")
 
         assert (1_500, 100, 1_501) == (report.bad, len(report.bad_lines), report.read)
         assert BadLine(2, "it has 1 cells, and the header 2") == report.bad_lines[0]
@@ -313,72 +337,72 @@ class TestBadLines:
             ),
         ],
     )
-    def test_nothing_can_be_done(self, tmp_path: Path, name: str, text: bytes, reason: str) -> None:
+    def test_nothing_can_be_done(
+        self, catalogue: Catalogue, tmp_path: Path, name: str, text: bytes, reason: str
+    ) -> None:
         """It is said why and what to do, and no store is touched."""
         with pytest.raises(Unusable, match=reason):
-            import_text(tmp_path, text, name)
+            catalogue.take(text, name)
         assert not (tmp_path / "state").exists()
 
-    def test_no_file(self, tmp_path: Path) -> None:
+    def test_no_file(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """Nor a folder."""
         with pytest.raises(Unusable, match="There is no file"):
-            import_file(tmp_path / "no", tmp_path / "state")
+            catalogue.take_file(tmp_path / "no")
         with pytest.raises(Unusable, match="cannot be read"):
-            import_file(tmp_path, tmp_path / "state")
+            catalogue.take_file(tmp_path)
 
 
 class TestStores:
-    def test_generated_products_give_way(self, tmp_path: Path) -> None:
+    def test_generated_products_give_way(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """In the locales that the file has; the second import adds to the first."""
         for locale in ("de-DE", "fr-FR"):
-            products = TantivyProducts.open(store(tmp_path / "state", locale), locale)
-            products.fill(generate(5, locale))
-            products.close()
-        first = import_text(tmp_path, "id\tde\n1\tHose\n")
-        second = import_text(tmp_path, "id\tde\n2\tRock\n")
+            with catalogue.products(locale) as products:
+                products.fill(generate(5, locale))
+        first = catalogue.take("id\tde\n1\tHose\n")
+        second = catalogue.take("id\tde\n2\tRock\n")
 
         assert (("de-DE",), ()) == (first.replaced, second.replaced)
-        assert kept(tmp_path, "g000001") is None
-        assert kept(tmp_path, "1") is not None
-        assert kept(tmp_path, "2") is not None
-        assert kept(tmp_path, "g000001", "fr-FR") is not None
+        assert catalogue.kept("g000001") is None
+        assert catalogue.kept("1") is not None
+        assert catalogue.kept("2") is not None
+        assert catalogue.kept("g000001", "fr-FR") is not None
 
-    def test_the_same_file_again(self, tmp_path: Path) -> None:
+    def test_the_same_file_again(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """Changes nothing, not even the revision, and reports the same."""
         text = "id\tde\n1\tHose\nbad\n"
-        first = import_text(tmp_path, text)
-        products = TantivyProducts.open(store(tmp_path / "state", "de-DE"), "de-DE")
-        before = products.revision
-        again = import_text(tmp_path, text)
+        first = catalogue.take(text)
+        with catalogue.products() as products:
+            before = products.revision
+        again = catalogue.take(text)
 
         assert ((), ("de-DE",)) == (first.unchanged, again.unchanged)
         assert (first.stored, first.bad_lines) == (again.stored, again.bad_lines)
-        assert before == products.revision
-        products.close()
+        with catalogue.products() as products:
+            assert before == products.revision
 
-    def test_a_running_shop_sees_them(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_running_shop_sees_them(self, catalogue: Catalogue) -> None:
         """When it looks again, which it does each second; the revision has changed then."""
-        products = TantivyProducts.open(store(tmp_path / "state", "de-DE"), "de-DE")
-        products.fill(generate(5, "de-DE"))
-        before = products.revision
-        import_text(tmp_path, "id\tde\n1\tHose\n")
+        with catalogue.products() as products:
+            products.fill(generate(5, "de-DE"))
+            before = products.revision
+            catalogue.take("id\tde\n1\tHose\n")
 
-        monkeypatch.setattr(_tantivy, "LOOK_AGAIN", 0)
-        assert before != products.revision
-        assert 1 == run(products.search(ProductQuery(q="Hosen"))).total
-        products.close()
+            end = time.monotonic() + 30
+            while before == products.revision:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            assert 1 == run(products.search(ProductQuery(q="Hosen"))).total
 
 
 class TestInterrupted:
     def test_it_goes_on_from_the_last_batch(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And ends as if nothing had been."""
         monkeypatch.setattr(importing, "BATCH", 50)
         file = big_file(tmp_path / "a.jsonl", 400)
-        expected = import_file(file, tmp_path / "undisturbed")
+        expected = catalogue.take_file(file, state=tmp_path / "undisturbed")
 
         class Stop(Exception):
             pass
@@ -388,19 +412,19 @@ class TestInterrupted:
                 raise Stop
 
         with pytest.raises(Stop):
-            import_file(file, tmp_path / "state", stop)
-        report = import_file(file, tmp_path / "state")
+            catalogue.take_file(file, stop)
+        report = catalogue.take_file(file)
 
         assert 249 == report.resumed
         assert (expected.stored, expected.bad_lines) == (report.stored, report.bad_lines)
         assert (expected.empty, expected.repeated) == (report.empty, report.repeated)
         for locale in ("de-DE", "en-GB"):
-            assert everything(tmp_path / "undisturbed", locale) == everything(
-                tmp_path / "state", locale
+            assert catalogue.everything(locale, tmp_path / "undisturbed") == catalogue.everything(
+                locale
             )
 
     def test_a_changed_file_is_another(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What was kept of the old one is dropped."""
         monkeypatch.setattr(importing, "BATCH", 2)
@@ -412,19 +436,19 @@ class TestInterrupted:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            import_file(file, tmp_path / "state", stop)
+            catalogue.take_file(file, stop)
         file.write_text("id\tde\n1\tHose\n")
-        report = import_file(file, tmp_path / "state")
+        report = catalogue.take_file(file)
 
         assert 0 == report.resumed
-        assert kept(tmp_path, "3") is None
+        assert catalogue.kept("3") is None
 
     @pytest.mark.slow
-    def test_killed_at_any_moment(self, tmp_path: Path) -> None:
+    @only("embedded", "test_elastic_products kills an import into an engine")
+    def test_killed_at_any_moment(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """As often as you like: run again, it ends with the same products in the same order."""
         file = big_file(tmp_path / "a.jsonl", 6_000)
-        expected = import_file(file, tmp_path / "undisturbed")
-        state = tmp_path / "state"
+        expected = catalogue.take_file(file, state=tmp_path / "undisturbed")
         program = (
             "import sys; from pathlib import Path; from shop.sources.importing import import_file;"
             "print('go', flush=True); import_file(Path(sys.argv[1]), Path(sys.argv[2]))"
@@ -433,7 +457,8 @@ class TestInterrupted:
         killed = 0
         for _ in range(12):
             process = subprocess.Popen(
-                [sys.executable, "-c", program, str(file), str(state)], stdout=subprocess.PIPE
+                [sys.executable, "-c", program, str(file), str(catalogue.state)],
+                stdout=subprocess.PIPE,
             )
             assert process.stdout is not None
             assert b"go\n" == process.stdout.readline()
@@ -445,28 +470,32 @@ class TestInterrupted:
             process.wait()
             process.stdout.close()
             for locale in ("de-DE", "en-GB"):
-                products = TantivyProducts.open(store(state, locale), locale)
-                assert len(products) in (0, expected.stored[locale])
-                products.close()
-        report = import_file(file, state)
+                with catalogue.products(locale) as products:
+                    assert len(products) in (0, expected.stored[locale])
+        report = catalogue.take_file(file)
 
         assert killed
         assert (expected.stored, expected.bad, expected.repeated) == (
             report.stored, report.bad, report.repeated
         )  # fmt: skip
         for locale in ("de-DE", "en-GB"):
-            assert everything(tmp_path / "undisturbed", locale) == everything(state, locale)
+            assert catalogue.everything(locale, tmp_path / "undisturbed") == catalogue.everything(
+                locale
+            )
 
 
 class TestCommand:
-    def invoke(self, *arguments: object, **how: Any) -> Result:
-        return CliRunner().invoke(import_catalogue, [str(one) for one in arguments], **how)
+    @pytest.fixture
+    def invoke(self, place: Place, tmp_path: Path) -> Invoke:
+        """`shop import FILE`, in an environment that says where to."""
+        env = place(tmp_path / "state")
+        return lambda file: CliRunner().invoke(import_catalogue, [str(file)], env=env)
 
-    def test_all_well(self, tmp_path: Path) -> None:
+    def test_all_well(self, invoke: Invoke, tmp_path: Path) -> None:
         """Exit 0; away from a terminal each step is a line."""
         file = tmp_path / "a.tsv"
         file.write_text("id\tde\textra\n1\tHose\t\n1\tHemd\t\n2\t\t\n")
-        result = self.invoke(file, env={"OGROM_STATE": str(tmp_path / "state")})
+        result = invoke(file)
 
         assert 0 == result.exit_code
         assert [
@@ -477,31 +506,31 @@ class TestCommand:
         ] == result.stdout.splitlines()
         assert 3 == len(result.stderr.splitlines())
 
-    def test_some_bad(self, tmp_path: Path) -> None:
+    def test_some_bad(self, invoke: Invoke, tmp_path: Path) -> None:
         """Exit 1, each of them told, up to a hundred."""
         file = tmp_path / "a.tsv"
         file.write_text("id\tde\n1\tHose\n" + "2\n" * 101)
-        result = self.invoke(file, "--state", tmp_path / "state")
+        result = invoke(file)
 
         assert 1 == result.exit_code
         assert "Line 3 left out: it has 1 cells, and the header 2." in result.stdout
         assert "… and 1 more bad lines." in result.stdout
 
-    def test_nothing_done(self, tmp_path: Path) -> None:
+    def test_nothing_done(self, invoke: Invoke, tmp_path: Path) -> None:
         """Exit 2, and what to do."""
-        result = self.invoke(tmp_path / "no.tsv", "--state", tmp_path / "state")
+        result = invoke(tmp_path / "no.tsv")
 
         assert 2 == result.exit_code
         assert "Check the name" in result.stderr
 
-    def test_another_import_at_work(self, tmp_path: Path) -> None:
+    def test_another_import_at_work(
+        self, catalogue: Catalogue, invoke: Invoke, tmp_path: Path
+    ) -> None:
         """Exit 2 as well."""
         file = tmp_path / "a.tsv"
         file.write_text("id\tde\n1\tHose\n")
-        products = TantivyProducts.open(store(tmp_path / "state", "de-DE"), "de-DE")
-        with products.importing("other"):
-            result = self.invoke(file, "--state", tmp_path / "state")
-        products.close()
+        with catalogue.products() as products, products.importing("other"):
+            result = invoke(file)
 
         assert 2 == result.exit_code
         assert "Another process is writing" in result.stderr
@@ -521,14 +550,14 @@ class TestCommand:
         ] == list(import_cmd.told(report))
 
     def test_on_a_terminal_there_is_a_bar(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Which is gone when all is done."""
         drawn = Console(force_terminal=True, file=(tmp_path / "drawn").open("w"))
-        monkeypatch.setattr(import_cmd, "Console", lambda **_: drawn)
+        monkeypatch.setattr("rich.console.Console", lambda **_: drawn)
         file = tmp_path / "a.tsv"
         file.write_text("id\tde\n1\tHose\n")
-        result = self.invoke(file, "--state", tmp_path / "state")
+        result = invoke(file)
         drawn.file.close()
 
         assert (0, "") == (result.exit_code, result.stderr)
@@ -536,16 +565,15 @@ class TestCommand:
 
 
 @pytest.mark.slow
-def test_a_real_catalogue(tmp_path: Path) -> None:
+def test_a_real_catalogue(catalogue: Catalogue) -> None:
     """12,001 garments in two languages, none lost; what a product is can be read off many texts."""
     file = SHARED / "fashion12k.tsv"
     if not file.is_file():
         pytest.skip(f"{file} is not here: it is no part of the project")
-    report = import_file(file, tmp_path)
+    report = catalogue.take_file(file)
 
     assert {"de-DE": 12_001, "en-GB": 12_001} == report.stored
     assert (12_001, 0, ("row", "image_url")) == (report.read, report.bad, report.ignored)
-    products = TantivyProducts.open(store(tmp_path, "de-DE"), "de-DE")
-    found = run(products.search(ProductQuery(q="Lederjacken", colour=("Schwarz",))))
-    products.close()
+    with catalogue.products() as products:
+        found = run(products.search(ProductQuery(q="Lederjacken", colour=("Schwarz",))))
     assert found.total > 100

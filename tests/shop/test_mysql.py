@@ -35,23 +35,69 @@ def shop(*arguments, **env):
     )
 
 
-@pytest.mark.parametrize(
-    ("url", "complaint"),
-    [
-        ("mysql://u:s3cret@127.0.0.1:1/d", "127.0.0.1:1: Can't connect"),
-        ("mysql://u:s3cret@127.0.0.1:1/", "OGROM_DB: .*name the database"),
-    ],
-)
+WRONG = {
+    "mysql://u:s3cret@127.0.0.1:1/": "OGROM_DB: .*name the database",
+    "mysql://ogrom:s3cret@{place}/ogrom": "Access denied.*Look at the user's rights",
+    "mysql://{login}@{place}/s3cret_none": "Unknown database.*Make the database",
+}
+
+
+@pytest.mark.parametrize("url", WRONG)
 @pytest.mark.parametrize("what", [("serve", "--port", "0"), ("migrate",)])
-def test_a_wrong_one_stops_it(tmp_path, url, complaint, what):
+def test_a_wrong_one_stops_it(tmp_path, mariadb, url, what):
     """With one line that says which and why, and not the password."""
-    done = shop(*what, OGROM_DB=url, OGROM_STATE=str(tmp_path))
+    login, _, rest = mariadb.url().removeprefix("mysql://").partition("@")
+    url_given = url.format(login=login, place=rest.partition("/")[0])
+    done = shop(*what, OGROM_DB=url_given, OGROM_STATE=str(tmp_path))
     said = done.stdout + done.stderr
     assert 1 == done.returncode
     assert 1 == sum("Error: " in line for line in said.splitlines())
-    assert re.search(complaint, said)
-    assert "s3cret" not in said
+    assert re.search(WRONG[url], said)
+    assert "s3cret" not in said.replace("s3cret_none", "")
+    assert login.partition(":")[2] not in said
     assert "Traceback" not in said
+
+
+def test_migrating_wants_the_server(tmp_path):
+    """One that is out of reach is an error here, though not for the service."""
+    url = "mysql://u:s3cret@127.0.0.1:1/d"
+    done = shop("migrate", OGROM_DB=url, OGROM_STATE=str(tmp_path))
+    assert 1 == done.returncode
+    assert "127.0.0.1:1: Can't connect" in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+async def test_begun_without_it(tmp_path, own):
+    """The service starts, degraded, makes the schema as soon as the server is there, and goes on."""
+    url = fresh(own.url())
+    await asyncio.to_thread(own.stop)
+    with shop_server(tmp_path / "state", OGROM_DB=url, OGROM_DEMO="1") as server:
+        async with aiohttp.ClientSession(headers=ANNA) as session:
+
+            async def get(path):
+                async with session.get(server.url + path) as answer:
+                    return answer.status, dict(answer.headers), await answer.json()
+
+            status, _, said = await get("/-/ready")
+            assert (200, "degraded") == (status, said["status"])
+            assert "not ready yet" in said["checks"]["sql"]
+            assert 200 == (await get("/v1/de-DE/products"))[0]
+            status, fields, _ = await get("/v1/de-DE/collages")
+            assert (503, True) == (status, int(fields["Retry-After"]) >= 1)
+            await asyncio.to_thread(own.start, tls=False)
+            async with asyncio.timeout(60):
+                while (found := await get("/v1/de-DE/collages"))[0] != 200:
+                    await asyncio.sleep(0.05)
+            assert found[2]["total"] > 0
+            made = {"title": "a", "product_ids": [found[2]["items"][0]["product_ids"][0]]}
+            async with session.post(f"{server.url}/v1/de-DE/collages", json=made) as answer:
+                assert 201 == answer.status
+            async with asyncio.timeout(30):
+                while (await get("/-/ready"))[2]["status"] != "ready":
+                    await asyncio.sleep(0.05)
+        log = server.log.read_text()
+        assert "sql is ready now" in log
+        assert own.known()["password"] not in log
 
 
 def test_migrating_by_hand(mariadb):

@@ -5,44 +5,40 @@ import importlib
 import re
 import subprocess
 import sys
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, TypeVar
+from secrets import token_hex
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.source_set import only
+from support.waited import run
 
-from ogrom.sources.search import TantivyIndex
+from ogrom.sources.search import TantivyIndex, connect
 from shop.protocols import FACETS, PAGE_LIMIT, Money, Product, ProductPage, ProductQuery
 from shop.sources.catalogue import generate
+from shop.sources.importing import store
 from shop.sources.products import TantivyProducts, document
+from shop.sources.products_elastic import ElasticProducts
 
-T = TypeVar("T")
+Stores = Callable[[Path, str], Any]
 ROOT = Path(__file__).parents[2]
 COUNT = 400
 SHARED = ROOT.parent / "shared" / "data"
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Drive what never has to wait."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    raise AssertionError("it waited")
-
-
-def find(products: TantivyProducts, **query: Any) -> ProductPage:
+def find(products: Any, **query: Any) -> ProductPage:
     return run(products.search(ProductQuery(**query)))
 
 
 @pytest.fixture(scope="module")
-def products(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TantivyProducts]:
+def products(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """400 generated products, a tenth of which cost nothing."""
-    products = TantivyProducts.open(tmp_path_factory.mktemp("de"), "de-DE")
+    products = stores(tmp_path_factory.mktemp("de"), "de-DE")
     products.fill(some())
     yield products
     products.close()
@@ -64,14 +60,14 @@ ALL = some()
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[TantivyProducts]:
-    products = TantivyProducts.open(tmp_path / "store", "de-DE")
+def empty(stores: Stores, tmp_path: Path) -> Iterator[Any]:
+    products = stores(tmp_path, "de-DE")
     yield products
     products.close()
 
 
 class TestById:
-    def test_a_product_is_as_it_was_given(self, products: TantivyProducts) -> None:
+    def test_a_product_is_as_it_was_given(self, products: Any) -> None:
         """Save for its revision, which the store gives it."""
         for given_one in ALL[:20]:
             kept = run(products.by_id(given_one.id))
@@ -83,11 +79,11 @@ class TestById:
             ]
 
     @pytest.mark.parametrize("product_id", ["", "g999999", "'; --", "\0", "\ud800", "ä" * 500])
-    def test_no_such_product(self, products: TantivyProducts, product_id: str) -> None:
+    def test_no_such_product(self, products: Any, product_id: str) -> None:
         """Absence is None."""
         assert run(products.by_id(product_id)) is None
 
-    def test_the_revision_is_that_of_the_content(self, empty: TantivyProducts) -> None:
+    def test_the_revision_is_that_of_the_content(self, empty: Any) -> None:
         """The same product has the same one in every store; a cheaper one has another."""
         one = Product(id="a", name="Kleid", price=Money(100, "EUR"))
         with empty.importing("first") as draft:
@@ -104,7 +100,7 @@ class TestById:
 
 
 class TestFill:
-    def test_an_empty_store_is_filled(self, empty: TantivyProducts) -> None:
+    def test_an_empty_store_is_filled(self, empty: Any) -> None:
         """Once: products that are there stay."""
         before = empty.revision
 
@@ -115,7 +111,7 @@ class TestFill:
         assert (10, True, None) == (len(empty), empty.generated, empty.label)
         assert before != after == empty.revision
 
-    def test_real_products_replace_generated_ones(self, empty: TantivyProducts) -> None:
+    def test_real_products_replace_generated_ones(self, empty: Any) -> None:
         """And are not replaced by them, nor by other real ones."""
         empty.fill(generate(10, "de-DE"))
         for name in ("a", "b"):
@@ -125,8 +121,9 @@ class TestFill:
 
         assert (2, False, "file b") == (len(empty), empty.generated, empty.label)
 
+    @only("embedded", "it is about the lock in the store's folder")
     def test_filled_while_waiting(
-        self, empty: TantivyProducts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, empty: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Who comes second takes what the first has put there."""
         real = TantivyIndex.locked
@@ -134,7 +131,7 @@ class TestFill:
         @contextmanager
         def late(self: TantivyIndex, *, wait: bool = False) -> Generator[None]:
             monkeypatch.setattr(TantivyIndex, "locked", real)
-            first = TantivyProducts.open(tmp_path / "store", "de-DE")
+            first = TantivyProducts.open(store(tmp_path, "de-DE"), "de-DE")
             assert first.fill(generate(3, "de-DE"))
             first.close()
             with real(self, wait=wait):
@@ -156,6 +153,18 @@ class TestFill:
         assert {"300"} == {count for _, count, _ in answers}
         assert 1 == len({revision for _, _, revision in answers})
 
+    @pytest.mark.slow
+    async def test_several_fill_an_engine_at_once(self, node: Any) -> None:
+        """One of them does, and the others serve that."""
+        async with connect(f"{node.start()}/t{token_hex(4)}") as engine:
+            several = [ElasticProducts(engine, "de-DE") for _ in range(4)]
+            for one in several:
+                await one.look()
+            filled = [one.fill(generate(30, "de-DE")) for one in several]
+            assert [False, False, False, True] == sorted(await asyncio.gather(*filled))
+            assert 1 == len({one.revision for one in several})
+            assert {30} == {(await one.search(ProductQuery())).total for one in several}
+
 
 START = """
 import sys
@@ -170,14 +179,14 @@ print(products.fill(generate(300, "de-DE")), len(products), products.revision)
 
 
 class TestSearch:
-    def test_inflected_and_compounded(self, products: TantivyProducts) -> None:
+    def test_inflected_and_compounded(self, products: Any) -> None:
         """ "Rote Kleider" are found as "Rotes Sommerkleid"."""
         red = {one.id for one in ALL if re.search("^Rotes .*[Kk]leid", one.name)}
         found = find(products, q="rote Kleider", per_page=len(red))
 
         assert red == {one.id for one in found.items}
 
-    def test_brands_are_found_by_text(self, products: TantivyProducts) -> None:
+    def test_brands_are_found_by_text(self, products: Any) -> None:
         """Though the name does not tell them."""
         found = find(products, q="velmora", per_page=100)
 
@@ -192,7 +201,7 @@ class TestSearch:
             ("newest", lambda one: (one.added is None, one.added and -one.added.timestamp())),
         ],
     )
-    def test_orders(self, products: TantivyProducts, sort: str, key: Any) -> None:
+    def test_orders(self, products: Any, sort: str, key: Any) -> None:
         """Ties go by id; what has no price or date comes last."""
         found = [
             one for page in range(1, 5) for one in find(
@@ -203,7 +212,7 @@ class TestSearch:
             one.id for one in found
         ]
 
-    def test_names_are_ordered_as_in_a_dictionary(self, empty: TantivyProducts) -> None:
+    def test_names_are_ordered_as_in_a_dictionary(self, empty: Any) -> None:
         """In either direction."""
         names = ["Ähre", "Ahorn", "Zebra", "ahle", "Aal"]
         empty.fill(Product(id=name, name=name) for name in names)
@@ -212,7 +221,7 @@ class TestSearch:
         assert expected == [one.name for one in find(empty, sort="name").items]
         assert expected[::-1] == [one.name for one in find(empty, sort="-name").items]
 
-    def test_dates_before_1970_and_of_any_zone(self, empty: TantivyProducts) -> None:
+    def test_dates_before_1970_and_of_any_zone(self, empty: Any) -> None:
         """Are dates like any other."""
         zone = timezone(timedelta(hours=9))
         dates = [datetime(1901, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 3, tzinfo=zone),
@@ -221,13 +230,13 @@ class TestSearch:
 
         assert ["2", "1", "0"] == [one.id for one in find(empty, sort="newest").items]
 
-    def test_the_last_page_that_can_be_asked_for(self, products: TantivyProducts) -> None:
+    def test_the_last_page_that_can_be_asked_for(self, products: Any) -> None:
         """It is empty here, and says how many there are."""
         deep = find(products, page=PAGE_LIMIT // 100, per_page=100)
 
         assert ((), COUNT) == (deep.items, deep.total)
 
-    def test_prices(self, products: TantivyProducts) -> None:
+    def test_prices(self, products: Any) -> None:
         """Both bounds are included; what has no price has none between any two."""
         prices = sorted(one.price.minor for one in ALL if one.price)
         low, high = prices[50], prices[200]
@@ -246,7 +255,7 @@ class TestSearch:
     )
     @settings(deadline=None, max_examples=60)
     def test_pages_neither_repeat_nor_miss(
-        self, products: TantivyProducts, per_page: int, **query: Any
+        self, products: Any, per_page: int, **query: Any
     ) -> None:
         """Whatever is asked, and nothing raises."""
         first = find(products, per_page=per_page, **query)
@@ -264,9 +273,7 @@ class TestSearch:
         price_min=st.none() | st.integers(0, 20_000),
     )
     @settings(deadline=None, max_examples=40)
-    def test_facets_agree_with_a_count_by_hand(
-        self, products: TantivyProducts, **query: Any
-    ) -> None:
+    def test_facets_agree_with_a_count_by_hand(self, products: Any, **query: Any) -> None:
         """Each heeds all filters but its own."""
         found = find(products, **query)
 
@@ -288,7 +295,7 @@ class TestSearch:
                     expected[value] = expected.get(value, 0) + 1
             assert expected == {one.value: one.count for one in found.facets[facet]}
 
-    def test_an_empty_store_finds_nothing(self, empty: TantivyProducts) -> None:
+    def test_an_empty_store_finds_nothing(self, empty: Any) -> None:
         """And has all facets, without values."""
         assert ProductPage((), 0, dict.fromkeys(FACETS, ())) == find(empty, q="Kleid")
 

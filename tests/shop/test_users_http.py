@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from support.server import free_port, shop_server
+from support.server import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -45,11 +45,11 @@ async def status(session, url: str, **fields: str) -> tuple[int, float, dict]:
         return answer.status, time.monotonic() - began, dict(answer.headers)
 
 
-async def test_a_dead_identity_api_takes_down_what_needs_it_and_nothing_else(tmp_path):
+async def test_a_dead_identity_api_takes_down_what_needs_it_and_nothing_else(serving, tmp_path):
     """Slow, garbage, huge, another type, failing, gone: 503 with Retry-After, in time; then it heals."""
     port = free_port()
     env = {"OGROM_USERS": f"http://127.0.0.1:{port}/api", "OGROM_USERS_TOKEN": "demo-secret"}
-    with shop_server(tmp_path / "state", **env) as shop:
+    with serving(tmp_path / "state", **env) as shop:
         base = f"{shop.url}/v1/de-DE"
         anna = {"Authorization": "Bearer demo-anna"}
         async with aiohttp.ClientSession() as session:

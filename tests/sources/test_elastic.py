@@ -180,14 +180,14 @@ async def test_of_two_writers_one_wins(engine: Engine, tmp_path: Path) -> None:
 
 
 async def test_frozen_and_stopped_and_back(
-    node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No question outlives its deadline; when the engine is back, so are the answers."""
     monkeypatch.setattr(_elastic, "LOOK_AGAIN", 3_600)
-    async with connect(f"{node.start()}/t{token_hex(4)}") as engine:
+    async with connect(f"{own_node.start()}/t{token_hex(4)}", patience=60) as engine:
         index = ElasticIndex(engine, "de", SCHEMA)
         await publish(index, tmp_path, map(doc, range(50)))
-        pid, _ = node.state
+        pid, _ = own_node.state
         os.kill(pid, signal.SIGSTOP)
         try:
             deadline.set(seconds=0.5)
@@ -195,7 +195,7 @@ async def test_frozen_and_stopped_and_back(
             answers = await asyncio.gather(
                 *(index.search(Search(text="Kleid")) for _ in range(300)), return_exceptions=True
             )
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 30
             assert {TimedOut} == {type(one) for one in answers}
         finally:
             deadline.set(seconds=None)

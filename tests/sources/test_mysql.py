@@ -109,6 +109,24 @@ class TestCancelling:
         await nobody_sleeps(db)
         assert 0 == figure(db, "ogrom_sql_pool_connections_used{")
 
+    async def test_forty_at_once(self, db: Db) -> None:
+        """Some at work, others waiting for a connection: the next forty get their own rows."""
+        for turn in range(3):
+            tasks = [
+                asyncio.create_task(db.one(int, "SELECT -1 + 0 * SLEEP(:s)", s=20))
+                for _ in range(40)
+            ]
+            await asyncio.sleep(0.05)
+            for task in tasks:
+                task.cancel()
+            others = [db.one(Row, "SELECT :n AS id, :n AS n", n=turn * 100 + k) for k in range(40)]
+            found = await asyncio.gather(*others)
+            assert [Row(turn * 100 + k, turn * 100 + k) for k in range(40)] == found
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [asyncio.CancelledError] * 40 == [type(each) for each in outcomes]
+        await nobody_sleeps(db)
+        assert 0 == figure(db, "ogrom_sql_pool_connections_used{")
+
     async def test_past_the_deadline_it_ends_on_the_server_too(self, db: Db) -> None:
         """The caller hears of it in time, that it came early, and no zombie stays: this one would
         not even notice that we have hung up.

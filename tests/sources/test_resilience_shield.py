@@ -1,6 +1,7 @@
 """Each protection by itself, and all of them around one source, with a clock that is set by hand."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -187,3 +188,134 @@ async def test_no_call_outlives_the_deadline():
     with pytest.raises(TimedOut) as slow:
         await Shield("s", timeout=0.01).protect(ask, share=False)()
     assert not slow.value.early
+
+
+async def test_a_source_is_made_ready_beside_the_service():
+    """Until it is, nothing is asked of it, and it is told why; then all is as always."""
+    work = Script([DOWN, DOWN, "made"])
+    shield = Shield("s")
+    ask = Script(["well"])
+    call = shield.protect(ask)
+    assert not await shield.prepare(work)
+    with pytest.raises(Unavailable, match="not ready yet: Unavailable: gone") as refused:
+        await call()
+    assert refused.value.retry_after
+    with pytest.raises(Unavailable, match="not ready yet"):
+        await shield.check()
+    assert 0 == up(shield)
+    assert [] == ask.calls
+    async with asyncio.timeout(30):
+        while not up(shield):
+            await asyncio.sleep(0.01)
+    assert 3 == len(work.calls)
+    assert "well" == await call()
+    await shield.close()
+
+
+async def test_what_refuses_is_not_tried_again():
+    """At the start it is an error, as no waiting mends it."""
+    work = Script([Misuse("another schema")])
+    with pytest.raises(Misuse, match="another schema"):
+        await Shield("s").prepare(work)
+    assert 1 == len(work.calls)
+
+
+async def test_closing_ends_what_goes_on_beside():
+    """Neither preparing nor watching outlives it."""
+    shield = Shield("s")
+    await shield.prepare(Script([DOWN]))
+    shield.watch(Script([1]), 0.01)
+    await shield.close()
+    assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+async def test_it_is_known_how_a_source_is_that_nobody_asks():
+    """It is asked for its own sake: when it goes, and when it is back."""
+    ask = Script([DOWN, DOWN, DOWN, DOWN, "well"])
+    shield = Shield("s", breaker=Breaker(least=3, rest=0.02))
+    shield.watch(ask, 0.005)
+    async with asyncio.timeout(30):
+        while up(shield):
+            await asyncio.sleep(0.002)
+        with pytest.raises(Unavailable, match="gone"):
+            await shield.check()
+        while not up(shield):
+            await asyncio.sleep(0.002)
+    assert "closed" in await shield.check()
+    await shield.close()
+
+
+async def test_who_asks_anyway_spares_the_watch():
+    """It asks only where nobody else does."""
+    watched, asked = Script([1]), Script([1])
+    shield = Shield("s")
+    call = shield.protect(asked, share=False)
+    shield.watch(watched, 3600)
+    await call()
+    await asyncio.sleep(0.01)
+    assert [] == watched.calls
+    await shield.close()
+
+
+async def test_some_failures_one_upon_the_other_are_told_before_the_breaker_opens():
+    """One alone is not."""
+    ask = Script([DOWN, "well", DOWN, DOWN, DOWN])
+    shield = Shield("s", breaker=Breaker(least=100))
+    call = shield.protect(ask)
+    for well in (True, True, True, True, False):
+        with suppress(Unavailable):
+            await call()
+        assert well == bool(up(shield))
+
+
+async def test_what_others_keep_busy_is_well():
+    """Unless it is said that being busy counts."""
+    for counts in (True, False):
+        shield = Shield("s", breaker=Breaker(least=2), counts_busy=counts)
+        call = shield.protect(Script([Busy("a row is taken")]))
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                await call()
+        assert counts == (shield.circuit.state == "open")
+
+
+async def test_an_answer_kept_without_sharing():
+    """Nobody joins a call that began before; what was kept is given where the source fails."""
+    ask = Script([1], held=True)
+    call = Shield("s").protect(ask, cache=Cache(fresh=0, on_error=100), share=False)
+    tasks = [asyncio.create_task(call()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    ask.let_go()
+    assert [1, 1, 1] == await asyncio.gather(*tasks)
+    assert 3 == len(ask.calls)
+    down = Script([1, DOWN])
+    call = Shield("s").protect(down, cache=Cache(fresh=0, on_error=100), share=False)
+    assert [1, 1] == [await call(), await call()]
+    assert 2 == len(down.calls)
+
+
+async def test_the_source_knows_how_long_it_has():
+    """The attempt's own time-out is its deadline; a source that ends by it had all of its time."""
+    left: list[float] = []
+
+    async def ask() -> None:
+        left.append(deadline.left() or 0)
+        raise TimedOut("mine", early=True)
+
+    deadline.set(seconds=None)
+    with pytest.raises(TimedOut) as late:
+        await Shield("s", timeout=5).protect(ask, share=False)()
+    assert not late.value.early
+    with deadline.within(1), pytest.raises(TimedOut) as late:
+        await Shield("s", timeout=5).protect(ask, share=False)()
+    assert late.value.early
+    assert 1 < left[0] <= 5
+    assert left[1] <= 1
+    assert deadline.left() is None
+
+
+def up(shield: Shield) -> float:
+    """What is told to whoever watches."""
+    return next(
+        each.samples[0].value for each in shield.metrics() if each.name == "ogrom_source_up"
+    )

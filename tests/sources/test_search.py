@@ -1,4 +1,4 @@
-"""Search: the analysis of each language, and an index on a real disk."""
+"""Search: the analysis of each language, and an index by either engine: on a real disk, in a real OpenSearch."""
 
 import os
 import shutil
@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Coroutine, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from secrets import token_hex
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.waited import Waited, WaitedIndex, run
 
 from ogrom.sources import _building, _tantivy
 from ogrom.sources._analysis import LANGUAGES
@@ -27,12 +30,14 @@ from ogrom.sources.search import (
     Schema,
     Search,
     TantivyIndex,
+    address,
     collation,
     learn,
     tokens,
 )
 
-T = TypeVar("T")
+Kept: TypeAlias = TantivyIndex | WaitedIndex
+Open = Callable[[Path, Schema], Kept]
 
 GERMAN = [
     *["Rotes Kleid aus Leder", "Lederjacke", "Sommerkleid im Sommer", "Jacke mit Ärmel"] * 3,
@@ -52,15 +57,6 @@ SCHEMA = Schema(
 )
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Drive what never has to wait: not even a loop is needed."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    raise AssertionError("it waited")
-
-
 def doc(number: int, **more: Any) -> Document:
     """One of many documents, most of which tie with others in every order."""
     colour, price = COLOURS[number % 3], number % 5
@@ -75,7 +71,10 @@ def doc(number: int, **more: Any) -> Document:
     return Document(**{**fields, **more})
 
 
-def write(index: TantivyIndex, documents: Iterable[Document], label: str = "x", **how: Any) -> None:
+def write(index: Kept, documents: Iterable[Document], label: str = "x", **how: Any) -> None:
+    if isinstance(index, WaitedIndex):
+        index.write(documents, label, **how)
+        return
     with (
         index.locked(),
         index.draft(label, origin=how.get("origin", "test"), keep=how.get("keep", True)) as draft,
@@ -114,16 +113,45 @@ def texts(*names: str) -> list[Document]:
     ]
 
 
+@pytest.fixture(
+    scope="module", params=["embedded", pytest.param("opensearch", marks=pytest.mark.slow)]
+)
+def opened(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """An index by either engine, empty where the folder was not used before."""
+    if request.param == "embedded":
+        yield lambda folder, schema: TantivyIndex(folder / "store", schema)
+        return
+    url = request.getfixturevalue("node").start()
+    waited = Waited(address(f"{url}/t{token_hex(4)}"))
+
+    def of(folder: Path, schema: Schema) -> WaitedIndex:
+        name = blake2b(str(folder).encode(), digest_size=4).hexdigest()
+        return WaitedIndex(waited, schema, folder, f"i{name}")
+
+    yield of
+    waited.close()
+
+
+@pytest.fixture
+def either(opened: Open, tmp_path: Path) -> Iterator[Kept]:
+    """An empty index, by either engine."""
+    index = opened(tmp_path, SCHEMA)
+    yield index
+    index.close()
+
+
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[TantivyIndex]:
+    """An empty index in a folder: for what only that has, drafts on disk and a lock."""
     index = TantivyIndex(tmp_path / "store", SCHEMA)
     yield index
     index.close()
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TantivyIndex]:
-    index = TantivyIndex(tmp_path_factory.mktemp("many"), SCHEMA)
+def many(opened: Open, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """200 documents, by either engine."""
+    index = opened(tmp_path_factory.mktemp("many"), SCHEMA)
     write(index, map(doc, range(200)))
     yield index
     index.close()
@@ -239,54 +267,55 @@ class TestAnalysis:
 
 
 class TestText:
-    def test_documents_with_all_words_come_first(self, index: TantivyIndex) -> None:
+    def test_documents_with_all_words_come_first(self, either: Kept) -> None:
         """Then those that lack one, because those that have all are few."""
         write(
-            index, texts("Hose aus Leder", "Rote Hose", "Rotes Kleid", "Kleid", "Sommer-Kleid, rot")
+            either,
+            texts("Hose aus Leder", "Rote Hose", "Rotes Kleid", "Kleid", "Sommer-Kleid, rot"),
         )
 
-        found = run(index.search(Search(text="rote Kleider")))
+        found = run(either.search(Search(text="rote Kleider")))
 
         assert {"Rotes Kleid", "Sommer-Kleid, rot"} == set(bodies(found)[:2])
         assert {"Rote Hose", "Kleid"} == set(bodies(found)[2:])
 
-    def test_where_many_have_all_words_others_are_left_out(self, many: TantivyIndex) -> None:
+    def test_where_many_have_all_words_others_are_left_out(self, many: Kept) -> None:
         """34 of 200 are red dresses, and that is the answer."""
         found = run(many.search(Search(text="rote Kleider", limit=100)))
 
         assert found.total == 33 == len(found.bodies)
 
-    def test_the_thing_counts_more_than_what_it_is_like(self, index: TantivyIndex) -> None:
+    def test_the_thing_counts_more_than_what_it_is_like(self, either: Kept) -> None:
         """Who asks for a striped dress would rather have a dress than stripes."""
         write(
-            index,
+            either,
             texts(*(f"{kind}kleid" for kind in ("Sommer", "Winter", "Leder", "Mini")), "Sommer",
                   "Winter", "Leder", "Mini", "Kleid", "Kleid aus Seide", "gestreifte Hose", *GERMAN)
         )  # fmt: skip
 
-        found = bodies(run(index.search(Search(text="gestreiftes Kleid", limit=5))))
+        found = bodies(run(either.search(Search(text="gestreiftes Kleid", limit=5))))
 
         assert all("leid" in name for name in found)
 
-    def test_compounds_and_their_parts_find_each_other(self, index: TantivyIndex) -> None:
+    def test_compounds_and_their_parts_find_each_other(self, either: Kept) -> None:
         """ "Lederjacke" is "Jacke aus Leder", with or without a space or a hyphen."""
         write(
-            index, texts("Lederjacke", "Jacke aus Leder", "Leder-Jacke", "Leder", "Jacke", "Seide")
+            either, texts("Lederjacke", "Jacke aus Leder", "Leder-Jacke", "Leder", "Jacke", "Seide")
         )
 
         for text in ("Lederjacken", "Jacke Leder", "Leder-Jacke"):
-            found = bodies(run(index.search(Search(text=text))))
+            found = bodies(run(either.search(Search(text=text))))
             assert {"Lederjacke", "Jacke aus Leder", "Leder-Jacke"} == set(found[:3])
             assert "Seide" not in found
 
-    def test_words_that_stand_together(self, index: TantivyIndex) -> None:
+    def test_words_that_stand_together(self, either: Kept) -> None:
         """ "Rote Hose" is better answered where it is the trousers that are red."""
         write(
-            index,
+            either,
             texts("Rotes Hemd, Baumwolle, zu blauer Hose", "Blaues Hemd, Baumwolle, zu roter Hose"),
         )
 
-        found = run(index.search(Search(text="rote Hose")))
+        found = run(either.search(Search(text="rote Hose")))
 
         assert "Blaues Hemd, Baumwolle, zu roter Hose" == bodies(found)[0]
 
@@ -294,11 +323,11 @@ class TestText:
         "text",
         ['"', "(((", "AND OR NOT", "name:x^2~", "*", "+-!", "\0", "🙂", "mit", "\ud800", "--", "a-" * 99],
     )  # fmt: skip
-    def test_what_has_no_word_finds_nothing(self, many: TantivyIndex, text: str) -> None:
+    def test_what_has_no_word_finds_nothing(self, many: Kept, text: str) -> None:
         """Query syntax is text like any other."""
         assert 0 == run(many.search(Search(text=text, facets=("colour",)))).total
 
-    def test_blank_text_is_no_text(self, many: TantivyIndex) -> None:
+    def test_blank_text_is_no_text(self, many: Kept) -> None:
         """All are found, in the order of their ids."""
         found = run(many.search(Search(text=" \t", limit=3)))
 
@@ -306,13 +335,13 @@ class TestText:
 
     @given(text=st.text(max_size=200), value=st.text(max_size=20))
     @settings(deadline=None)
-    def test_nothing_raises(self, many: TantivyIndex, text: str, value: str) -> None:
+    def test_nothing_raises(self, many: Kept, text: str, value: str) -> None:
         """Whatever is asked."""
         query = Search(text=text, filters={"colour": (value, "rot")}, facets=("colour",))
 
         assert run(many.search(query)).total >= 0
 
-    def test_half_a_character_is_no_value(self, many: TantivyIndex) -> None:
+    def test_half_a_character_is_no_value(self, many: Kept) -> None:
         """Nor an id."""
         assert 0 == run(many.search(Search(filters={"colour": ("\ud800",)}))).total
         assert run(many.get("\ud800")) is None
@@ -367,10 +396,10 @@ def with_(query: Search, **changes: Any) -> Search:
 class TestPages:
     @given(query=QUERIES, size=st.integers(1, 90))
     @settings(deadline=None)
-    def test_pages_neither_repeat_nor_miss(
-        self, many: TantivyIndex, query: Search, size: int
-    ) -> None:
+    def test_pages_neither_repeat_nor_miss(self, many: Kept, query: Search, size: int) -> None:
         """Put together they are the whole result, in any order."""
+        if isinstance(many, WaitedIndex):
+            size += 20  # each page is a round trip there
         whole = run(many.search(with_(query, limit=1_000)))
         pages = [
             run(many.search(with_(query, offset=offset, limit=size)))
@@ -383,7 +412,7 @@ class TestPages:
 
     @given(QUERIES)
     @settings(deadline=None)
-    def test_counts_agree_with_a_count_by_hand(self, many: TantivyIndex, query: Search) -> None:
+    def test_counts_agree_with_a_count_by_hand(self, many: Kept, query: Search) -> None:
         """Each facet heeds all filters but its own, and lists the most frequent values first."""
         query = with_(query, text="", limit=1_000)
         found = run(many.search(query))
@@ -403,7 +432,7 @@ class TestPages:
             assert counts == sorted(counts, reverse=True)
 
     @pytest.mark.parametrize("descending", [False, True])
-    def test_an_order_with_ties_and_gaps(self, many: TantivyIndex, descending: bool) -> None:
+    def test_an_order_with_ties_and_gaps(self, many: Kept, descending: bool) -> None:
         """Ties go by id, and what has no price comes last in either direction."""
         found = run(many.search(Search(order="price", descending=descending, limit=200)))
         documents = [doc(number) for number in range(200)]
@@ -417,22 +446,22 @@ class TestPages:
 
         assert [one.body for one in expected] == list(found.bodies)
 
-    def test_a_page_past_the_end_is_empty(self, many: TantivyIndex) -> None:
+    def test_a_page_past_the_end_is_empty(self, many: Kept) -> None:
         """And still says how many there are."""
         for query in (Search(offset=500), Search(text="Kleid", offset=500), Search(limit=0)):
             found = run(many.search(query))
             assert ((), True) == (found.bodies, found.total > 0)
 
-    def test_near_misses_do_not_come_first_in_other_orders(self, index: TantivyIndex) -> None:
+    def test_near_misses_do_not_come_first_in_other_orders(self, either: Kept) -> None:
         """Ordered by name, only what has all the words is shown, if anything has."""
         documents = [
             Document(id=name, body=b"", text={"name": name}, orders={"name": name})
             for name in ("Blaue Hose", "Rote Hose", "Rotes Hemd")
         ]
-        write(index, documents)
+        write(either, documents)
 
-        assert 1 == run(index.search(Search(text="rote Hose", order="name"))).total
-        assert 3 == run(index.search(Search(text="rote Hose"))).total
+        assert 1 == run(either.search(Search(text="rote Hose", order="name"))).total
+        assert 3 == run(either.search(Search(text="rote Hose"))).total
 
     @pytest.mark.slow
     def test_several_segments_answer_as_one(
@@ -459,44 +488,51 @@ class TestPages:
 
 
 class TestStore:
-    def test_an_empty_store(self, index: TantivyIndex) -> None:
+    def test_an_empty_store(self, either: Kept) -> None:
         """Has a revision, and nothing else."""
-        assert ("empty", None, None, 0) == (index.revision, index.origin, index.label, len(index))
-        assert Found((), 0, {"size": ()}) == run(index.search(Search(text="x", facets=("size",))))
-        assert run(index.get("d001")) is None
+        assert ("empty", None, None, 0) == (
+            either.revision,
+            either.origin,
+            either.label,
+            len(either),
+        )
+        assert Found((), 0, {"size": ()}) == run(either.search(Search(text="x", facets=("size",))))
+        assert run(either.get("d001")) is None
 
-    def test_what_is_published_is_there_again(self, index: TantivyIndex, tmp_path: Path) -> None:
+    def test_what_is_published_is_there_again(
+        self, opened: Open, either: Kept, tmp_path: Path
+    ) -> None:
         """For whoever opens the store next, with the same answers in the same order."""
-        write(index, map(doc, range(50)), label="first")
-        again = TantivyIndex(tmp_path / "store", SCHEMA)
+        write(either, map(doc, range(50)), label="first")
+        again = opened(tmp_path, SCHEMA)
 
         query = Search(text="Kleid", facets=("colour",))
-        assert run(index.search(query)) == run(again.search(query))
-        assert (index.revision, "test", "first") == (again.revision, again.origin, again.label)
+        assert run(either.search(query)) == run(again.search(query))
+        assert (either.revision, "test", "first") == (again.revision, again.origin, again.label)
         assert b"body 7" == run(again.get("d007"))
         again.close()
 
-    def test_each_publication_has_its_own_revision(self, index: TantivyIndex) -> None:
+    def test_each_publication_has_its_own_revision(self, either: Kept) -> None:
         """Which never comes back, be the documents the same or gone."""
-        seen = {index.revision}
+        seen = {either.revision}
         for keep in (True, True, False):
-            write(index, [doc(1)], keep=keep)
-            seen.add(index.revision)
+            write(either, [doc(1)], keep=keep)
+            seen.add(either.revision)
 
         assert 4 == len(seen)
 
-    def test_documents_replace_those_of_their_id(self, index: TantivyIndex) -> None:
+    def test_documents_replace_those_of_their_id(self, either: Kept) -> None:
         """And others stay, if they are to be kept."""
-        write(index, map(doc, range(10)))
-        write(index, [doc(3, body=b"new"), doc(11)])
+        write(either, map(doc, range(10)))
+        write(either, [doc(3, body=b"new"), doc(11)])
         assert (11, b"new", b"body 4") == (
-            len(index),
-            run(index.get("d003")),
-            run(index.get("d004")),
+            len(either),
+            run(either.get("d003")),
+            run(either.get("d004")),
         )
 
-        write(index, [doc(5)], keep=False)
-        assert (1, None) == (len(index), run(index.get("d004")))
+        write(either, [doc(5)], keep=False)
+        assert (1, None) == (len(either), run(either.get("d004")))
 
     def test_an_open_index_sees_what_another_publishes(
         self, index: TantivyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -565,15 +601,15 @@ class TestStore:
         other.close()
 
     def test_an_index_of_another_making_is_made_anew(
-        self, index: TantivyIndex, tmp_path: Path
+        self, opened: Open, either: Kept, tmp_path: Path
     ) -> None:
         """When the schema has changed, from the documents that are kept."""
-        write(index, map(doc, range(9)), label="mine", origin="me")
+        write(either, map(doc, range(9)), label="mine", origin="me")
         schema = Schema(language="de", text={"name": 1.0}, facets=("colour",), orders=("name",))
-        other = TantivyIndex(tmp_path / "store", schema)
+        other = opened(tmp_path, schema)
 
         assert (9, "me", "mine") == (len(other), other.origin, other.label)
-        assert index.revision != other.revision
+        assert either.revision != other.revision
         assert 9 == run(other.search(Search(order="name", facets=("colour",)))).total
         other.close()
 

@@ -1,25 +1,14 @@
-"""The project's own way to start MariaDB, for tests."""
+"""The project's own way to start MariaDB, and a new database in it."""
 
 import asyncio
-import importlib.util
-import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncmy
+from mariadb import Missing, Server
 
-_SPEC = importlib.util.spec_from_file_location(
-    "ogrom_mariadb", Path(__file__).parents[2] / "tools" / "mariadb.py"
-)
-assert _SPEC
-assert _SPEC.loader
-_TOOL = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_TOOL)
-
-Server = _TOOL.Server
-Missing = _TOOL.Missing
+__all__ = ["Missing", "Server", "fresh"]
 
 
 def fresh(server: str) -> str:
@@ -40,14 +29,3 @@ def fresh(server: str) -> str:
     with ThreadPoolExecutor(1) as elsewhere:  # a test may have a loop of its own here
         elsewhere.submit(asyncio.run, create()).result()
     return url._replace(path=f"/{name}").geturl()
-
-
-def of_state(state: Path) -> str:
-    """The database of the shop with that state folder, where $OGROM_TEST_DB names a server."""
-    server = os.environ.get("OGROM_TEST_DB")
-    if not server:
-        return ""
-    kept = state.parent / f"{state.name}.db-url"
-    if not kept.exists():
-        kept.write_text(fresh(server))
-    return kept.read_text()

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.mariadb import of_state
-
 
 class Server:
     """A running shop, and how to reach and end it."""
@@ -47,14 +45,12 @@ def shop_server(state: Path, **env: str) -> Iterator[Server]:
     """`shop serve` on that state folder; ended, if it still runs, when the block is left."""
     port = free_port()
     log = state.parent / f"{state.name}-{port}.log"
-    url = of_state(state)
-    kept = {"OGROM_DB": url, "OGROM_DEMO": "1"} if url else {}
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "shop.run", "serve", "--port", str(port), "--state", str(state)],
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OGROM_PRODUCTS": "60", "OGROM_RELEASE": "abc1234", **kept, **env},
+            env={**os.environ, "OGROM_PRODUCTS": "60", "OGROM_RELEASE": "abc1234", **env},
         )
     server = Server(process, port, log)
     try:

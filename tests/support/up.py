@@ -26,6 +26,10 @@ KINDS = ("good", "slow-start", "dies", "unhealthy", "hangs", "errors", "slower")
 def launcher(release):
     if release.path == "shop":
         return Launch(command=[sys.executable, "-m", "shop.run", "serve"], env={}, cwd="/")
+    if release.path.startswith("shop "):
+        script = Path(__file__).parent / "shop_release.py"
+        command = [sys.executable, str(script), release.path.removeprefix("shop ")]
+        return Launch(command=command, env={}, cwd="/")
     if release.path not in KINDS:
         raise ArtifactError(f"{release.path} is missing.")
     script = Path(__file__).parent / "instance.py"

@@ -2,9 +2,11 @@
 
 `core` speaks to these Protocols alone, `sources` implement them, `run` brings the two together.
 Every value is frozen. A source that cannot answer raises; absence is `None`, never an exception.
+Where a value has an `age`, a source may have kept it: so many seconds ago it was asked for it. It is 0
+where the source has just been asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
@@ -44,6 +46,7 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
     added: datetime | None = None
     revision: str = ""
     """Changes whenever anything else of the product does."""
+    age: float = 0.0
 
 
 class ProductQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +85,7 @@ class ProductPage(Struct, frozen=True):
     items: tuple[Product, ...]
     total: int
     facets: Mapping[str, tuple[FacetValue, ...]]
+    age: float = 0.0
 
 
 class Products(Protocol):
@@ -101,6 +105,17 @@ class Products(Protocol):
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
         ...
+
+    def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name. Raises `Replaced` where they change meanwhile."""
+        ...
+
+
+class Replaced(Exception):
+    """The catalogue was replaced while it was being read: what was read belongs to no catalogue."""
+
+    def __init__(self) -> None:
+        super().__init__("The catalogue was replaced while it was being read.")
 
 
 class User(Struct, frozen=True):
@@ -169,6 +184,7 @@ class CommentPage(Struct, frozen=True):
 
     items: tuple[Comment, ...]
     total: int
+    age: float = 0.0
 
 
 class Comments(Protocol):
@@ -214,6 +230,7 @@ class RatingSummary(Struct, frozen=True):
     count: int
     mean: float | None
     histogram: Mapping[str, int]
+    age: float = 0.0
 
 
 class Ratings(Protocol):
@@ -258,6 +275,7 @@ class CollagePage(Struct, frozen=True):
 
     items: tuple[Collage, ...]
     total: int
+    age: float = 0.0
 
 
 class Collages(Protocol):

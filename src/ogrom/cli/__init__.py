@@ -4,6 +4,7 @@ import click
 
 from ogrom.cli.build import build
 from ogrom.cli.deploy import deploy, promote, resume, rollback
+from ogrom.cli.dev import dev
 from ogrom.cli.graph import graph
 from ogrom.cli.status import history, prune, status
 from ogrom.cli.up import down, logs, scale, up
@@ -18,6 +19,6 @@ def main() -> None:
 
 
 for command in (
-    build, up, deploy, rollback, resume, promote, status, history, logs, scale, prune, down, graph,
+    build, up, deploy, rollback, resume, promote, status, history, logs, scale, prune, down, graph, dev,
 ):  # fmt: skip
     main.add_command(command)

@@ -76,6 +76,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The file of hash-locked dependencies, from the repository's root."""
     command: str
     """How an instance starts: a console script of the projects, and its arguments."""
+    app: str = ""
+    """What `ogrom dev` runs: `module:name`."""
     projects: tuple[str, ...] = (".",)
     """The folders whose wheels go into the artifact beside the dependencies."""
     warm: tuple[str, ...] = ()

@@ -48,17 +48,28 @@ class Cors:
         """What a cache must tell answers apart by."""
         return () if "*" in self.origins else ("Origin",)
 
+    def everybody(self) -> list[tuple[str, str]]:
+        """What every answer carries where all origins are allowed, else nothing.
+
+        Whether an `Origin` was sent or not: a cache may give the answer to a page that was made for
+        somebody without one (https://fetch.spec.whatwg.org, "CORS protocol and HTTP caches").
+        """
+        return self._allowed("*") if "*" in self.origins else []
+
     def fields(self, request: Request) -> tuple[tuple[str, str], ...]:
-        """What every answer to a page of an allowed origin carries."""
+        """What the answer to a request carries."""
         origin = request.headers.get("origin")
-        if origin is None or not self.allows(origin):
-            return ()
-        fields = [("Access-Control-Allow-Origin", "*" if "*" in self.origins else origin)]
+        if "*" in self.origins or origin is None:
+            return tuple(self.everybody())
+        return tuple(self._allowed(origin)) if self.allows(origin) else ()
+
+    def _allowed(self, origin: str) -> list[tuple[str, str]]:
+        fields = [("Access-Control-Allow-Origin", origin)]
         if self.credentials:
             fields.append(("Access-Control-Allow-Credentials", "true"))
         if self.expose:
             fields.append(("Access-Control-Expose-Headers", ", ".join(self.expose)))
-        return tuple(fields)
+        return fields
 
     def preflight(self, methods: Sequence[str]) -> tuple[tuple[str, str], ...]:
         """What the answer to a preflight carries besides."""

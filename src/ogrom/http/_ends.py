@@ -11,7 +11,7 @@ from ogrom.http._conditional import format_http_date
 from ogrom.http._engine import checked
 from ogrom.http._outcome import Answer, Created
 from ogrom.http._parts import Plain, created_lines, opened, tag_line
-from ogrom.http._render import COMPRESS_FROM, compressed
+from ogrom.http._render import compressed
 from ogrom.http._source import Source
 from ogrom.http._variant import unwritten
 
@@ -114,7 +114,7 @@ def _content(source: Source, handler: str, entity: str) -> None:
     source.write(
         0,
         "start = variant.start",
-        f"if variant.coding and len(content) >= {COMPRESS_FROM}:",
+        "if variant.coding and len(content) >= variant.least:",
         "    start = variant.coded",
         "    content = compressed(variant.coding, content)",
     )
@@ -123,7 +123,7 @@ def _content(source: Source, handler: str, entity: str) -> None:
 def _response(source: Source, depth: int, status: int, template: str, content: str) -> None:
     """Writes a response whose head is what a template says."""
     assert source.parts is not None
-    template += braced(source.parts.vary)
+    template += braced(source.parts.vary + source.parts.everybody)
     etag = source.resource.etag
     if _TAG in template and callable(etag):
         source.means(etag=etag, tag_line=tag_line)

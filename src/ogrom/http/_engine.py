@@ -65,7 +65,7 @@ def prepare(
         readers=readers,
         refusals=refusals or {},
     )
-    plans = {method: fold(tests, _known(prepared, method)) for method in METHODS}
+    plans = {method: fold(tests, known_answers(prepared, method)) for method in METHODS}
     return replace(prepared, plans=plans)
 
 
@@ -90,7 +90,7 @@ def fold(tests: Mapping[str, Test], known: Mapping[str, bool]) -> Plan:
     return Plan(past(START), steps, {name: past(following) for name, following in ACTIONS.items()})
 
 
-def _known(prepared: Prepared, method: str) -> Mapping[str, bool]:
+def known_answers(prepared: Prepared, method: str) -> Mapping[str, bool]:
     """The answers that do not depend on a request, but for its method."""
     resource = prepared.resource
     known = {
@@ -193,7 +193,7 @@ def handler_of(refusal: Refused) -> str:
 
 def _record(state: Walk, name: str, *, answer: bool | None = None, why: str = "") -> None:
     if state.steps is not None and (not why or not state.steps or state.steps[-1].name != name):
-        state.steps.append(Step(name, answer, why or state.why))
+        state.note(Step(name, answer, why or state.why))
     state.why = ""
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ogrom.http._links import Links
+from ogrom.http._outcome import Pieces
 from ogrom.http._tree import NO_PARAMS, Params
 
 T = TypeVar("T")
@@ -104,8 +105,8 @@ def write_fields(fields: tuple[tuple[str, str], ...]) -> bytes:
 class Response(Struct, frozen=True, kw_only=True):
     """One response. A server adds `Date` and what its framing asks for, and nothing else.
 
-    `Content-Length` is there already wherever it is allowed, for HEAD as for GET. `route` and
-    `error` are for the server's log and are never sent.
+    `Content-Length` is there already wherever it is allowed and known, for HEAD as for GET. `route`,
+    `error` and `streamed` are for the server's log and are never sent.
     """
 
     status: int
@@ -113,6 +114,10 @@ class Response(Struct, frozen=True, kw_only=True):
     content: bytes = b""
     route: str = ""
     error: BaseException | None = None
+    pieces: Pieces | None = None
+    """The content, where it is made while it is sent; for HEAD it is only closed."""
+    streamed: int = 0
+    """How many bytes of it were sent."""
 
     @property
     def head(self) -> bytes:

@@ -114,6 +114,12 @@ def choose_media_type(accept: str | None, offered: Sequence[MediaType]) -> Choic
     return _media_type.__wrapped__(accept, tuple(offered))
 
 
+def range_for(accept: str, offered: MediaType) -> str:
+    """The range of `Accept` that gives a media type its weight, as a trace shows it; "" for none."""
+    ranges = sorted(_ranges(accept), key=itemgetter(0, 1, 2, 3), reverse=True)
+    return _most_specific(ranges, offered).text
+
+
 def choose_language(accept_language: str | None, offered: Sequence[str]) -> Choice:
     """Choose by `Accept-Language` (RFC 9110 12.5.4) with the lookup of RFC 4647 3.4.
 

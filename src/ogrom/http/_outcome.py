@@ -1,6 +1,6 @@
 """What an action says that it has done; the graph reads it and answers accordingly."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -61,6 +61,32 @@ class Answer(Struct, frozen=True):
 
     value: object
     headers: Mapping[str, str] = {}
+
+
+Pieces = AsyncIterable[bytes] | Iterable[bytes]
+"""Content that is made while it is sent."""
+
+
+class Stream(Struct, frozen=True):
+    """What a handler may return in place of a value: content that is made while it is sent.
+
+        return Stream(rows(), "application/jsonl")
+
+    The next piece is asked for once the client has taken the last; a client that leaves ends it, by
+    `aclose` of an asynchronous generator (`close` of another). It is not compressed. Where it fails
+    before its first piece the answer is a 500; later, the connection is cut, for nobody can take
+    back what was sent.
+
+    Args:
+        pieces: the content. What takes long to make, make asynchronously: an iterator that does not
+            wait holds up everybody else.
+        media_type: what it is; "" for the type that was negotiated.
+        length: how many bytes there are, where that is known; sent as `Content-Length`.
+    """
+
+    pieces: Pieces
+    media_type: str = ""
+    length: int | None = None
 
 
 def aged(value: object, *, age: float, fresh: float, public: bool = True) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ogrom.http._conditional import ETag
 from ogrom.http._cors import Cors
 from ogrom.http._message import Request, write_fields
-from ogrom.http._outcome import Answer, Created
+from ogrom.http._outcome import Answer, Created, Stream
 from ogrom.http._problem import Problem
 
 _REMEMBERED: Final = 256
@@ -50,10 +50,9 @@ def names(sent: str, tag: str | None) -> bool | None:
 
 
 class CrossOrigin:
-    """The fields for pages of other origins, each origin's written once."""
+    """The fields for pages of certain other origins, each origin's written once."""
 
     def __init__(self, cors: Cors) -> None:
-        self._every = "*" in cors.origins
         self._lines: dict[str, str] = {
             origin: written(
                 *cors.fields(Request(method="GET", path="/", headers={"origin": origin}))
@@ -63,7 +62,7 @@ class CrossOrigin:
 
     def lines(self, origin: str) -> str:
         """The fields that pages of this origin get; "" for one that is not allowed."""
-        return self._lines["*"] if self._every else self._lines.get(origin, "")
+        return self._lines.get(origin, "")
 
 
 class Plain:
@@ -77,7 +76,9 @@ class Plain:
         kind = type(value)
         if kind in self.types:
             return True
-        if value is None or isinstance(value, Answer | Problem) or hasattr(kind, "__await__"):
+        if value is None or isinstance(value, Answer | Problem | Stream):
+            return False
+        if hasattr(kind, "__await__"):
             return False
         if kind.__module__ == "builtins":  # generators among others, which may be awaitable
             return False

@@ -11,6 +11,10 @@ from ogrom.http._message import Context
 from ogrom.http._negotiate import MediaType
 
 PROBLEM_JSON: Final = MediaType("application", "problem+json")
+NOT_KEPT: Final = ("Cache-Control", "no-store")
+"""What every error carries that says nothing else of it: it is about one request, whose id it names.
+Without it, caches may keep a 404, 405, 410, 414, 451 or 501 as long as they like (RFC 9110, 15.1).
+"""
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):

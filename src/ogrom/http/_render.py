@@ -18,9 +18,9 @@ from ogrom.http._cors import is_preflight
 from ogrom.http._engine import as_refusal, handler_of
 from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Response, Step
-from ogrom.http._negotiate import choose_media_type
-from ogrom.http._outcome import Accepted, Answer, Created, SeeOther, Updated
-from ogrom.http._problem import PROBLEM_JSON, Problem, complete
+from ogrom.http._negotiate import choose_encoding, choose_media_type
+from ogrom.http._outcome import Accepted, Answer, Created, Pieces, SeeOther, Stream, Updated
+from ogrom.http._problem import NOT_KEPT, PROBLEM_JSON, Problem, complete
 from ogrom.http._walk import Prepared, Walk
 
 COMPRESS_FROM: Final = 512
@@ -72,7 +72,7 @@ async def respond(walk: Walk, handler: str, error: Exception | None) -> Response
     """
     for _ in range(3):  # refused at the most once, failed at the most once, then the default
         if walk.steps is not None:
-            walk.steps.append(Step(handler))
+            walk.note(Step(handler))
         try:
             return await _respond(walk, handler, error)
         except Exception as raised:  # noqa: BLE001 - the boundary: a failing handler is a 500
@@ -119,13 +119,18 @@ def finish(
     """The response that shows a value, with all that goes along."""
     fields: Fields = []
     content = b""
+    pieces: Pieces | None = None
     if handler not in _WITHOUT_CONTENT:
         if isinstance(value, Answer):
             fields.extend(value.headers.items())
             value = value.value
-        if value is not None:
-            content = _write(walk, value, status, fields)
-        fields.append(("Content-Length", str(len(content))))
+        if isinstance(value, Stream):
+            pieces = value.pieces
+            fields.extend(_announced(walk, value))
+        else:
+            if value is not None:
+                content = _write(walk, value, status, fields)
+            fields.append(("Content-Length", str(len(content))))
     if status < 400:
         _describe(walk, handler, fields)
     else:
@@ -145,7 +150,19 @@ def finish(
         content=content,
         route=walk.resource.name,
         error=error,
+        pieces=pieces,
     )
+
+
+def _announced(walk: Walk, value: Stream) -> Fields:
+    """What is said of content before there is any."""
+    kind = value.media_type or str(walk.prepared.media_types[walk.media or 0])
+    fields = [("Content-Type", kind)]
+    if walk.ctx.language is not None:
+        fields.append(("Content-Language", walk.ctx.language))
+    if value.length is not None:
+        fields.append(("Content-Length", str(value.length)))
+    return fields
 
 
 async def _value(walk: Walk, handler: str, status: int) -> object:
@@ -208,10 +225,17 @@ def _write(walk: Walk, value: object, status: int, fields: Fields) -> bytes:
     if status < 400 and walk.ctx.language is not None:
         fields.append(("Content-Language", walk.ctx.language))
     coding = prepared.encodings[walk.encoding] if walk.encoding is not None else "identity"
-    if coding != "identity" and len(content) >= COMPRESS_FROM:
+    if coding != "identity" and len(content) >= compress_from(walk):
         content = compressed(coding, content)
         fields.append(("Content-Encoding", coding))
     return content
+
+
+def compress_from(walk: Walk) -> int:
+    """The length from which content is compressed, once a coding is chosen: any, where what is not
+    coded is refused (`identity;q=0`; RFC 9110, section 12.5.3).
+    """
+    return 0 if choose_encoding(walk.header("accept-encoding"), ()).index is None else COMPRESS_FROM
 
 
 def compressed(coding: str, content: bytes) -> bytes:
@@ -296,3 +320,5 @@ def _explain(walk: Walk, status: int, fields: Fields) -> None:
     elif status == 503 and resource.retry_after is not None:
         extra.setdefault("Retry-After", str(resource.retry_after))
     fields.extend(extra.items())
+    if not any(name.lower() == "cache-control" for name, _ in fields):
+        fields.append(NOT_KEPT)

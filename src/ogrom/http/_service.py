@@ -1,6 +1,6 @@
 """A service: routes of resources, ready to answer requests. Sans I/O: it awaits only their functions."""
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct, json, msgpack, structs
@@ -10,14 +10,14 @@ from ogrom.http._cors import Cors
 from ogrom.http._engine import prepare, walk
 from ogrom.http._errors import ResourceError
 from ogrom.http._media import JSON, MSGPACK
-from ogrom.http._message import SERVED, Context, Request, Response, Step
+from ogrom.http._message import SERVED, Request, Response, Step
 from ogrom.http._negotiate import choose_media_type
-from ogrom.http._problem import PROBLEM_JSON, Problem, complete
+from ogrom.http._problem import NOT_KEPT, PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
 from ogrom.http._routing import MalformedPath, Route, Router
 from ogrom.http._tree import Params
-from ogrom.http._walk import Prepared, Refusals, at_start
+from ogrom.http._walk import Prepared, Refusals, Walk, begin
 
 Routes = Mapping[str, "Routes | Resource[Any]"]
 """Paths and what is there: nested, and mounted anywhere. See `Service`."""
@@ -98,6 +98,19 @@ class Service:
         """The response to a request by the plain walk, and every step that led to it."""
         return await self._on_foot(request, trace=True)
 
+    async def watch(self, request: Request, watcher: Callable[[Walk, Step], object]) -> Response:
+        """The response to a request by the plain walk, every step told to `watcher` as it is taken.
+
+        What it is shown of the walk is the walk itself, on its way: it may look, and change nothing.
+        """
+        return (await self._on_foot(request, trace=True, watcher=watcher)).response
+
+    def prepared(self, route: Route[Resource[Any]]) -> Prepared:
+        """What is known of a route's resource before any request: the graph that is left for each
+        method, with how its questions are answered. The route is one of `leaves`.
+        """
+        return self._prepared[id(route.leaf)]
+
     def source(self, name: str, method: str) -> str:
         """The function that answers a method's requests for a resource, as Python.
 
@@ -121,7 +134,13 @@ class Service:
     async def _refused(self, request: Request, _: Mapping[str, object]) -> Response:
         return await self.walk(request)
 
-    async def _on_foot(self, request: Request, *, trace: bool) -> Traced:
+    async def _on_foot(
+        self,
+        request: Request,
+        *,
+        trace: bool,
+        watcher: Callable[[Walk, Step], object] | None = None,
+    ) -> Traced:
         if request.path == "*":
             return Traced(_about_the_server(request), ())
         try:
@@ -131,8 +150,8 @@ class Service:
         if match is None:
             return Traced(self._problem(request, 404, self._hint(request.path)), ())
         prepared = self._prepared[id(match.leaf)]
-        ctx = Context(request, match.params, self.router.links(match.route), prepared.language)
-        state = at_start(prepared, request, ctx, [] if trace else None)
+        state = begin(prepared, request, match, self.router, trace=trace)
+        state.watch = watcher
         response = await respond(state, *await walk(state))
         return Traced(response, tuple(state.steps or ()))
 
@@ -201,6 +220,7 @@ def problem_response(
         headers=(
             ("Content-Type", str(label)),
             ("Content-Length", str(len(content))),
+            NOT_KEPT,
             ("Vary", "Accept"),
         ),
         content=b"" if method == "HEAD" else content,

@@ -81,7 +81,9 @@ class Parts:
         self.dated = ""
         if changed is not None and not callable(changed):
             self.dated = written(("Last-Modified", format_http_date(changed)))
-        self.cross_origin = None if cors is None else CrossOrigin(cors)
+        everybody = [] if cors is None else cors.everybody()
+        self.everybody = written(*everybody) if everybody else ""
+        self.cross_origin = None if cors is None or everybody else CrossOrigin(cors)
 
     @classmethod
     def of(cls, prepared: Prepared) -> "Parts | None":

@@ -10,6 +10,7 @@ from ogrom.http._conditional import ETag
 from ogrom.http._graph import HANDLERS
 from ogrom.http._message import Context, Request
 from ogrom.http._parts import written
+from ogrom.http._render import compress_from
 from ogrom.http._walk import Prepared, Walk, at_start
 
 NEGOTIATION: Final = (
@@ -45,6 +46,8 @@ class Variant(Struct):
     """The same where the content is compressed."""
     coding: str
     """"" where it never is."""
+    least: int
+    """From which length on it is, in bytes."""
     encode: Callable[[object], bytes | str | None]
     """Writes the value. Changes to `unwritten` when that turns out to be text, which has a charset."""
 
@@ -141,5 +144,6 @@ def _variant(walk: Walk, end: str) -> Variant:
         start=f"{start}Content-Length: ",
         coded=f"{coded}Content-Length: ",
         coding="" if coding == "identity" else coding,
+        least=0 if coding == "identity" else compress_from(walk),
         encode=encode,
     )

@@ -14,6 +14,7 @@ from ogrom.http._message import Context, Request, Step
 from ogrom.http._negotiate import MediaType
 from ogrom.http._outcome import Outcome
 from ogrom.http._resource import Resource
+from ogrom.http._routing import Match, Router
 
 Test = Callable[["Walk"], bool | Awaitable[bool]]
 """Answers one decision for one walk."""
@@ -95,6 +96,8 @@ class Walk(Struct, eq=False):
     steps: list[Step] | None = None
     """What a traced walk has come by; None where nobody looks."""
     why: str = ""
+    watch: Callable[["Walk", Step], object] | None = None
+    """Is told of each step as soon as it is taken, where somebody watches a traced walk."""
 
     @property
     def resource(self) -> Resource[Any]:
@@ -104,6 +107,13 @@ class Walk(Struct, eq=False):
     def header(self, name: str) -> str | None:
         """A field of the request; None where it was not sent."""
         return self.request.headers.get(name)
+
+    def note(self, step: Step) -> None:
+        """One more step of a traced walk."""
+        assert self.steps is not None
+        self.steps.append(step)
+        if self.watch is not None:
+            self.watch(self, step)
 
 
 def at_start(
@@ -125,3 +135,11 @@ def at_start(
         prepared.resource.exists is True,
         steps=steps,
     )
+
+
+def begin(
+    prepared: Prepared, request: Request, match: Match[Any], router: Router[Any], *, trace: bool
+) -> Walk:
+    """A walk at its start, of a request that was matched."""
+    ctx = Context(request, match.params, router.links(match.route), prepared.language)
+    return at_start(prepared, request, ctx, [] if trace else None)

@@ -1,17 +1,28 @@
 """What is served: a service, and how it tells that it can do its work."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from ogrom import metrics
-from ogrom.http import Response, Service
+from ogrom.http import Request, Response
 from ogrom.metrics import Metrics
+from ogrom.serve._refusal import refuse
+from ogrom.serve._siblings import Siblings
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns where all is well, with what there is to say, and raises where it is not; the exception
 says what is wrong.
 """
+
+
+class Answering(Protocol):
+    """Answers requests, and never raises: a `Service`, or what stands in front of one."""
+
+    def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """The response to a request."""
+        ...
 
 
 class App(Struct, frozen=True):
@@ -27,7 +38,7 @@ class App(Struct, frozen=True):
         release: the commit that runs; every response names it (`Ogrom-Release`).
     """
 
-    service: Service
+    service: Answering
     checks: Mapping[str, Check] = {}
     optional: Mapping[str, Check] = {}
     metrics: Sequence[Metrics] = ()
@@ -42,24 +53,43 @@ class Draining(Exception):
         super().__init__("draining: no new requests, please")
 
 
-async def health(app: App, path: str, *, draining: bool) -> Response | None:
+METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
+async def health(
+    app: App, request: Request, *, draining: bool, siblings: Siblings | None = None
+) -> Response | None:
     """The answer to `/-/live`, `/-/ready` and `/-/metrics`; None where the path is another.
 
     Live: the process can answer at all. Ready: every check passes and no drain has begun; degraded
-    is ready too, but for an optional check.
+    is ready too, but for an optional check. Of several workers, the one that is asked says both of
+    itself, and which one it is; the metrics are those of all.
     """
-    if path == "/-/live":
-        return _json(200, {"status": "live", "release": app.release})
-    if path == "/-/metrics":
-        found = metrics.text(each for tell in app.metrics for each in tell())
-        return _answer(200, metrics.CONTENT_TYPE, found.encode())
-    if path != "/-/ready":
+    if request.path not in {"/-/live", "/-/ready", "/-/metrics"}:
         return None
+    allow = ("Allow", ", ".join(METHODS))
+    if request.method == "OPTIONS":
+        return Response(status=200, headers=(allow, ("Content-Length", "0")))
+    if request.method not in METHODS:
+        made = refuse(request, 405, "This can be read, and no more.")
+        return structs.replace(made, headers=(*made.headers, allow))
+    made = await _told(app, request.path, draining, siblings)
+    return structs.replace(made, content=b"") if request.method == "HEAD" else made
+
+
+async def _told(app: App, path: str, draining: bool, siblings: Siblings | None) -> Response:
+    which = {} if siblings is None else {"worker": siblings.number}
+    if path == "/-/live":
+        return _json(200, {"status": "live", "release": app.release, **which})
+    if path == "/-/metrics":
+        told = (each for tell in app.metrics for each in tell())
+        found = metrics.text(told if siblings is None else await siblings.metrics())
+        return _answer(200, metrics.CONTENT_TYPE, found.encode())
     said: dict[str, str] = {"drain": str(Draining())} if draining else {}
     wrong = [*said, *await _ask(app.checks, said)]
     failing = await _ask(app.optional, said)
     status = "not ready" if wrong else "degraded" if failing else "ready"
-    answer = {"status": status, "release": app.release, "checks": said}
+    answer = {"status": status, "release": app.release, "checks": said, **which}
     return _json(503 if wrong else 200, answer)
 
 

@@ -80,7 +80,9 @@ class Chunks:
     def _check_unfinished(self, buffer: bytearray, at: int) -> None:
         """A line that cannot become right is refused before it ends."""
         waiting = len(buffer) - at
-        most = {"end": 1, "size": _LINE_AT_MOST + 1, "trailer": _TRAILER_AT_MOST}[self._state]
+        most = {"end": 1, "size": _LINE_AT_MOST + 1, "trailer": _TRAILER_AT_MOST + 1}[self._state]
+        if self._state == "trailer" and waiting > most:
+            raise BadHead(431, "The trailer is too long.")
         if waiting > most or (self._state == "end" and waiting and buffer[at] != 0x0D):
             raise BadHead(400, "A chunk's line has no end (RFC 9112, section 7.1).")
 

@@ -1,26 +1,17 @@
 """One connection: requests are taken from it one after the other, and answered in their order."""
 
 import asyncio
-from collections.abc import Callable
 from contextvars import Context
-from time import perf_counter
-from typing import Any, Final, Protocol
+from time import monotonic
+from typing import Any, Final
 
-from ogrom import deadline, tracing
-from ogrom.http import ContentTooLarge, Refused, Request, Response
-from ogrom.serve._answer import CONTINUE, Writer
-from ogrom.serve._app import App, health
-from ogrom.serve._chunks import Chunks
-from ogrom.serve._eager import Eager
-from ogrom.serve._head import END, BadHead, Head, parse
-from ogrom.serve._limits import Limits
-from ogrom.serve._refusal import (
-    CLIENT_CLOSED_REQUEST,
-    REQUEST_ID,
-    ClientGone,
-    RequestTimeout,
-    refuse,
-)
+from ogrom.http import Request
+from ogrom.serve._answer import CONTINUE, PROCESSING
+from ogrom.serve._answering import CLOSE, NEVER, Answering
+from ogrom.serve._content import Content
+from ogrom.serve._head import END, BadHead, Head, parse, take
+from ogrom.serve._refusal import ClientGone, refuse
+from ogrom.serve._shared import Shared
 
 PIPELINED: Final = 32
 """How many requests of one connection are answered before others have their turn."""
@@ -31,101 +22,30 @@ _HIGH: Final = 64 << 10
 _LINGER: Final = 2.0
 """For how many seconds a client may take to notice that its connection ends."""
 
-_CLOSE: Final = b"Connection: close\r\n"
-_KEEP: Final = b"Connection: keep-alive\r\n"
-_NEVER: Final = float("inf")
 
-
-class Serving(Protocol):
-    """What all connections of a server share."""
-
-    @property
-    def app(self) -> App:
-        """What is served."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """What is taken at most."""
-        ...
-
-    @property
-    def writer(self) -> Writer:
-        """Writes answers."""
-        ...
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that runs it all."""
-        ...
-
-    @property
-    def context(self) -> Context:
-        """What every request's context begins as."""
-        ...
-
-    @property
-    def connections(self) -> "set[Connection]":
-        """Those that are open."""
-        ...
-
-    in_flight: int
-    draining: bool
-
-    def answered(
-        self, context: Context, request: Request, response: Response, seconds: float, client: str
-    ) -> None:
-        """Count and log an answer."""
-        ...
-
-    def active(self) -> None:
-        """A client has asked for something."""
-        ...
-
-
-class BadContent(Refused):
-    """400: the content's framing is broken (RFC 9112, section 7.1)."""
-
-    status = 400
-
-
-class Connection(asyncio.Protocol):
+class Connection(Answering, asyncio.Protocol):
     """Takes requests, and writes answers. It changes with all that happens to it.
 
     Args:
-        server: what it is one of.
+        shared: what it has in common with the others.
     """
 
     __slots__ = (
-        "_answer_due", "_buffer", "_chunks", "_client", "_closing", "_content_due", "_context", "_eof",
-        "_head", "_keep", "_left", "_looked", "_out", "_parts", "_paused", "_request", "_running",
-        "_scheduled", "_server", "_size", "_started", "_timed_out", "_transport", "_unsent",
-        "_waiting", "_write_paused", "busy", "due", "idle_since",
+        "_closing", "_eof", "_looked", "_paused", "_probes", "_scheduled", "_sent", "_unsent", "buffer", "due",
+        "idle_since",
     )  # fmt: skip
 
-    def __init__(self, server: Serving) -> None:
-        self._server: Final = server
-        self._transport: Any = None
-        self._client = ""
-        self._buffer = bytearray()
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
         self._looked = 0
-        self._out: list[bytes] = []
-        self._paused = self._write_paused = self._scheduled = self._eof = self._closing = False
-        self._running: Eager | None = None
-        self._waiting: asyncio.Future[None] | None = None
-        self._chunks: Chunks | None = None
-        self._left = 0
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._unsent = 0
-        self._timed_out = False
-        self._keep = True
-        self._answer_due = self._content_due = _NEVER
-        self.busy = False
-        """Whether a request is being answered."""
+        self._paused = self._scheduled = self._eof = self._closing = False
+        self._sent = self._unsent = 0
+        self._probes = 2
+        self.buffer = bytearray()
+        """What has come and was not taken."""
         self.idle_since = 0.0
         self.due = 0.0
-        """When its patience ends: the loop's time. While it is busy, see `sweep`."""
+        """When its patience ends, by `time.monotonic()`. While it is busy, see `sweep`."""
 
     # What the transport says.
 
@@ -134,21 +54,25 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self._client = str(peer[0]) if isinstance(peer, tuple) and peer else ""  # pyright: ignore[reportUnknownArgumentType]
-        self.idle_since = self._server.loop.time()
-        self.due = self.idle_since + self._server.limits.head_seconds
-        self._server.connections.add(self)
+        self.idle_since = monotonic()
+        self.due = self.idle_since + self._shared.limits.head_seconds
+        self._shared.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         if self._closing:
             return
-        buffer = self._buffer
-        if not buffer and not self.busy:  # a request begins
-            self.due = self._server.loop.time() + self._server.limits.head_seconds
+        if not (self.busy or self.buffer or self._left or self._scheduled or self._write_paused):
+            end = data.find(END)
+            if 0 < end == len(data) - 4 and end <= self._shared.limits.head and data[0] > 0x20:
+                self._parse(data[:end])  # one head and nothing else, as most often
+                return
+            self.due = monotonic() + self._shared.limits.head_seconds
+        buffer = self.buffer
         buffer += data
         if self.busy:
-            if self._waiting is not None and not self._waiting.done():
-                self._waiting.set_result(None)
+            if self._content is not None:
+                self._content.came()
         elif not self._scheduled:
             self._take()
         if len(buffer) > _HIGH and not self._paused and not self._transport.is_closing():
@@ -156,9 +80,11 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The client has nothing more to say. Who waits for an answer keeps the connection whole."""
+        """The client has nothing more to say, yet may wait for what it asked (RFC 9112, section 9.6)."""
         self._eof = True
-        if self.busy or self._closing or not self._scheduled:
+        owed = self.busy or self._scheduled or self._write_paused
+        lacks = self._content is not None and self._content.is_awaited  # and will never come
+        if not owed or self._closing or lacks:
             self._transport.close()
             return False
         return True
@@ -167,7 +93,7 @@ class Connection(asyncio.Protocol):
         """The client is gone, and so is whoever works for it."""
         del exc
         self._closing = True
-        self._server.connections.discard(self)
+        self._shared.connections.discard(self)
         if self._running is not None:
             self._running.cancel()
 
@@ -178,42 +104,61 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._write_paused = False
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
         self._later()
 
     # What the server says.
 
     def sweep(self, now: float) -> None:
         """Look whether its time is up."""
-        limits = self._server.limits
+        limits = self._shared.limits
         unsent: int = self._transport.get_write_buffer_size()
-        if unsent and unsent >= self._unsent > 0:
-            if now > self.due and not self.busy:
+        sending = self._sending
+        if (
+            unsent
+            and unsent >= self._unsent > 0
+            and (sending is None or sending.sent == self._sent)
+        ):
+            if now > self.due and (sending is not None or not self.busy):
                 self._transport.abort()
                 return
-        elif unsent:  # it shrinks: the client reads
+        elif unsent:  # the client reads
             self.due = now + limits.content_seconds
         self._unsent = unsent
+        self._sent = 0 if sending is None else sending.sent
         if self.busy:
-            if now > self._content_due and self._waiting is not None and not self._waiting.done():
-                detail = f"The content did not come within {limits.content_seconds:g} seconds."
-                self._content_due = _NEVER
-                self._waiting.set_exception(RequestTimeout(detail))
-            elif now > self._answer_due and self._running is not None:
-                self._answer_due = _NEVER
+            self._probe()
+            if self._content is not None:
+                self._content.sweep(now)
+            if now > self._answer_due and self._running is not None:
+                self._answer_due = NEVER
                 self._timed_out = True
                 self._running.cancel()
         elif now > self.due:
             if self._closing or unsent:
                 self._transport.abort()
-            elif self._buffer:
+            elif self.buffer:
                 self._refuse(408, "The request did not come in time.")
             else:
                 self._transport.close()
 
+    def _probe(self) -> None:
+        """A client that has ended its side waits, or is gone: only a write tells.
+
+        An interim answer may come at any time (RFC 9110, section 15.2). Who is gone refuses the
+        first, and the second finds that out. What is streamed already tells by itself.
+        """
+        begun = self._sending is not None and self._sending.has_begun
+        if self._eof and self._probes and not begun and not self._transport.is_closing():
+            self._probes -= 1
+            if self._head.version:
+                self._transport.write(PROCESSING)
+
     def is_idle(self) -> bool:
         """Whether nothing of it is under way."""
         return (
-            not (self.busy or self._buffer or self._closing)
+            not (self.busy or self.buffer or self._closing)
             and not self._transport.get_write_buffer_size()
         )
 
@@ -225,12 +170,31 @@ class Connection(asyncio.Protocol):
         """Cut it."""
         self._transport.abort()
 
+    # What the content of a request asks for.
+
+    def proceed(self) -> None:
+        """Tell the client to send the content."""
+        self._transport.write(CONTINUE)
+
+    def more(self) -> None:
+        """Let more of it come. Raises `ClientGone` where none will."""
+        if self._eof:
+            self._transport.close()
+            raise ClientGone
+        self._resume()
+
+    def _resume(self) -> None:
+        """Read again, where there is room."""
+        if self._paused and len(self.buffer) <= _HIGH and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
+
     # Requests.
 
     def _later(self) -> None:
-        if not (self._scheduled or self.busy or self._closing):
+        if not (self._scheduled or self.busy or self._closing or self._transport.is_closing()):
             self._scheduled = True
-            self._server.loop.call_soon(self._again, context=self._server.context)
+            self._shared.loop.call_soon(self._again, context=self._shared.context)
 
     def _again(self) -> None:
         self._scheduled = False
@@ -241,237 +205,86 @@ class Connection(asyncio.Protocol):
         """Answer what has come whole, up to a request that has to wait."""
         turns = PIPELINED
         while not (self.busy or self._closing or self._write_paused):
+            if not turns:
+                self._later()
+                break
             head = self._next_head()
             if head is None:
                 break
-            if not turns:
-                self._undo(head)
-                self._later()
-                break
             turns -= 1
-            self._begin(head)
-        self._flush()
-        if self._eof and not (self.busy or self._scheduled):
+            self._parse(head)
+        self._resume()
+        if self._eof and not (self.busy or self._scheduled or self._write_paused):
             self._transport.close()
-
-    def _undo(self, head: bytes) -> None:
-        self._buffer[:0] = head + END
 
     def _next_head(self) -> bytes | None:
         """The bytes of the next head, once it is whole; None too where it was refused."""
-        buffer = self._buffer
-        if not buffer:
+        if self._left:
+            skipped = min(self._left, len(self.buffer))
+            del self.buffer[:skipped]
+            self._left -= skipped
+            if not self._left:
+                self._kept(monotonic())
+        if not self.buffer:
             return None
-        while buffer.startswith(b"\r\n"):  # RFC 9112, section 2.2
-            del buffer[:2]
-        limits = self._server.limits
-        end = buffer.find(END, max(0, self._looked - 3))
-        if 0 <= end <= limits.head:
-            head = bytes(buffer[:end])
-            del buffer[: end + 4]
-            self._looked = 0
-            return head
-        self._looked = len(buffer)
-        line = buffer.find(b"\n")
-        if line == 0 or (line > 0 and buffer[line - 1] != 0x0D):
-            self._refuse(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
-        elif len(buffer) > limits.head:
-            if line < 0:
-                self._refuse(414, "The URI is too long.")
-            else:
-                self._refuse(431, f"More than {limits.head} bytes of header fields.")
-        return None
-
-    def _begin(self, raw: bytes) -> None:
-        server = self._server
-        limits = server.limits
         try:
-            head = parse(raw, max_target=limits.target)
+            head = take(self.buffer, self._looked, self._shared.limits.head)
+        except BadHead as error:
+            self._refuse(error.status, error.detail)
+            return None
+        self._looked = 0 if head is not None else len(self.buffer)
+        return head
+
+    def _parse(self, raw: bytes) -> None:
+        try:
+            head = parse(raw, max_target=self._shared.limits.target)
         except BadHead as error:
             self._refuse(error.status, error.detail)
             return
-        headers = head.headers
-        given = headers.get("x-request-id")
-        self._head = head
-        self._keep = head.keep_alive
-        self._started = perf_counter()
-        self._request = request = Request(
-            method=head.method,
-            path=head.path,
-            query=head.query,
-            headers=headers,
-            content=self._content(head) if head.length else b"",
-            id=given if given and REQUEST_ID.fullmatch(given) else server.writer.new_id(),
-        )
-        self._context = context = server.context.copy()
-        context.run(_set, limits.answer_seconds, headers)
-        internal = head.path.startswith("/-/")
-        if not internal:
-            server.active()
-        work = self._internal(request) if internal else server.app.service.respond(request)
-        self.busy = True
-        server.in_flight += 1
-        running = Eager(work, server.loop, context, self._done)
-        running.start()
-        if not running.done_:
-            self._running = running
-            self._answer_due = server.loop.time() + limits.answer_seconds
+        self._begin(head)
 
-    async def _internal(self, request: Request) -> Response:
-        server = self._server
-        found = await health(server.app, request.path, draining=server.draining)
-        return found or await server.app.service.respond(request)
+    def _content_of(self, head: Head) -> Any:
+        """What is there already; else what reads it."""
+        buffer, shared = self.buffer, self._shared
+        length = head.length
+        if 0 < length <= min(len(buffer), shared.limits.content):
+            content = bytes(buffer[:length])
+            del buffer[:length]
+            return content
+        self._content = Content(self, length, shared.limits, shared.loop, expects=head.expects)
+        return self._content.read
 
-    def _done(self, eager: Eager) -> None:
-        server, request = self._server, self._request
-        waited = self._running is not None
-        self._running = self._waiting = None
-        self._answer_due = self._content_due = _NEVER
-        error = eager.exception()
-        if error is None:
-            response: Response = eager.result()
-        elif self._transport.is_closing():
-            response = Response(status=CLIENT_CLOSED_REQUEST)
-        elif self._timed_out:
-            response = refuse(request, 503, "This took too long. Try again later.", error)
+    def _kept(self, now: float) -> None:
+        self.idle_since = now
+        limits = self._shared.limits
+        if self._left:
+            self.due = now + limits.content_seconds
         else:
-            response = refuse(request, 500, "Something went wrong here.", error)
-        self._timed_out = False
-        if isinstance(response.error, ClientGone) or self._transport.is_closing():
-            response = Response(status=CLIENT_CLOSED_REQUEST, route=response.route)
-        self.busy = False
-        server.in_flight -= 1
-        keep = self._keep and self._skip() and not server.draining
-        if not self._transport.is_closing():
-            response = self._write(request, response, keep)
-        server.answered(
-            self._context, request, response, perf_counter() - self._started, self._client
-        )
-        if not keep:
-            self._finish()
-        else:
-            self.idle_since = now = server.loop.time()
-            limits = server.limits
-            self.due = now + (limits.head_seconds if self._buffer else limits.idle_seconds)
-        if waited:
-            self._flush()
-            if self._buffer:
-                self._later()
-            self._resume()
+            self.due = now + (limits.head_seconds if self.buffer else limits.idle_seconds)
 
-    def _write(self, request: Request, response: Response, keep: bool) -> Response:
-        line = b"" if keep else _CLOSE
-        if keep and "connection" in request.headers:  # HTTP/1.0 has to be told
-            line = _KEEP
-        writer = self._server.writer
-        try:
-            self._out.append(writer.write(response, request.id, line))
-        except ValueError as error:
-            response = refuse(request, 500, "The answer could not be sent.", error)
-            self._out.append(writer.write(response, request.id, line))
-        return response
+    def _go_on(self) -> None:
+        if self.buffer or self._eof:
+            self._later()
+        self._resume()
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer a head that cannot be taken, and end the connection."""
-        request = Request(method="-", path="-", id=self._server.writer.new_id())
+        shared = self._shared
+        request = Request(method="-", path="-", id=shared.writer.new_id())
         response = refuse(request, status, detail)
-        self._out.append(self._server.writer.write(response, request.id, _CLOSE))
-        self._server.answered(self._server.context, request, response, 0.0, self._client)
+        self._transport.write(shared.writer.write(response, request.id, CLOSE))
+        shared.answered(Context(), request, response, 0.0, self._client)
         self._finish()
 
     def _finish(self) -> None:
         """Say no more, and let the client notice before the connection goes (RFC 9112, 9.6)."""
-        self._flush()
         if self._transport.is_closing():
             return
         self._closing = True
-        self._buffer.clear()
-        self.due = self._server.loop.time() + _LINGER
+        self.buffer.clear()
+        self.due = monotonic() + _LINGER
         self._resume()
         if self._eof:
             self._transport.close()
         else:
             self._transport.write_eof()
-
-    def _flush(self) -> None:
-        out = self._out
-        if out:
-            if not self._transport.is_closing():
-                self._transport.write(out[0] if len(out) == 1 else b"".join(out))
-            out.clear()
-
-    def _resume(self) -> None:
-        if self._paused and len(self._buffer) <= _HIGH and not self._transport.is_closing():
-            self._paused = False
-            self._transport.resume_reading()
-
-    # Content.
-
-    def _content(self, head: Head) -> "bytes | Callable[[], Any]":
-        """What is there already; else what reads it."""
-        length = head.length
-        if 0 < length <= min(len(self._buffer), self._server.limits.content):
-            content = bytes(self._buffer[:length])
-            del self._buffer[:length]
-            self._left = 0
-            self._chunks = None
-            return content
-        self._left = length
-        self._chunks = Chunks() if length < 0 else None
-        self._parts = []
-        self._size = 0
-        return self._read
-
-    async def _read(self) -> bytes:
-        server, limits = self._server, self._server.limits
-        if self._left > limits.content:
-            raise ContentTooLarge(f"At most {limits.content} bytes are read.")
-        if self._head.expects and not self._buffer:
-            self._out.append(CONTINUE)
-            self._flush()
-        self._content_due = server.loop.time() + limits.content_seconds
-        while not self._consume():
-            self._resume()
-            self._waiting = server.loop.create_future()
-            await self._waiting
-        self._content_due = _NEVER
-        self._waiting = None
-        return b"".join(self._parts)
-
-    def _consume(self) -> bool:
-        """Take content out of the buffer; whether that was all."""
-        buffer = self._buffer
-        if self._chunks is None:
-            part = bytes(buffer[: self._left])
-            del buffer[: len(part)]
-            self._left -= len(part)
-        else:
-            try:
-                part, rest = self._chunks.feed(buffer)
-            except BadHead as error:
-                self._keep = False
-                raise BadContent(error.detail) from None
-            buffer[:] = rest
-        self._parts.append(part)
-        self._size += len(part)
-        if self._size > self._server.limits.content:
-            self._keep = False
-            raise ContentTooLarge(f"At most {self._server.limits.content} bytes are read.")
-        return self._chunks.done if self._chunks is not None else not self._left
-
-    def _skip(self) -> bool:
-        """Leave out content that nobody asked for; whether the next request can be found."""
-        if not self._head.length:
-            return True
-        if self._chunks is not None:
-            return self._chunks.done
-        if self._left > len(self._buffer):
-            return False
-        del self._buffer[: self._left]
-        self._left = 0
-        return True
-
-
-def _set(seconds: float, headers: dict[str, str]) -> None:
-    deadline.set(seconds=seconds)
-    tracing.set(headers.get("traceparent"), headers.get("tracestate"))

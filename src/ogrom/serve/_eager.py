@@ -11,107 +11,93 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, cast
 
+from msgspec import Struct
+
 # What an event loop's tasks are known by: documented for tasks of third parties (asyncio-extending).
 _enter = cast("Callable[..., None]", tasks._enter_task)  # pyright: ignore[reportPrivateUsage]
 _leave = cast("Callable[..., None]", tasks._leave_task)  # pyright: ignore[reportPrivateUsage]
 _register = cast("Callable[..., None]", tasks._register_task)  # pyright: ignore[reportPrivateUsage]
 
 
-class Eager:
+class Eager(Struct, weakref=True, eq=False):
     """One coroutine on its way. It changes until it is done.
+
+    A `Struct`, because one is made for every request: that costs a third of an `__init__`.
 
     Args:
         coro: what to run.
         loop: the running loop.
-        context: the coroutine's context variables.
-        then: is called once, with this, as soon as it is done; it must not raise.
+        context: the coroutine's context variables. Nothing else runs in it.
+        then: is called once, with this, as soon as it is done, outside of that context; it must not
+            raise.
     """
 
-    __slots__ = (
-        "__weakref__", "_cancels", "_context", "_coro", "_error", "_loop", "_must_cancel", "_result",
-        "_then", "_waiter", "done_",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        coro: Coroutine[Any, Any, Any],
-        loop: AbstractEventLoop,
-        context: Context,
-        then: Callable[["Eager"], None],
-    ) -> None:
-        self._coro = coro
-        self._loop = loop
-        self._context = context
-        self._then = then
-        self._must_cancel: str | bool = False
-        self._cancels = 0
-        self._waiter: Any = None
-        self._result: Any = None
-        self._error: BaseException | None = None
-        self.done_ = False
+    coro: Coroutine[Any, Any, Any]
+    loop: AbstractEventLoop
+    context: Context
+    then: Callable[["Eager"], None]
+    value: Any = None
+    """What it returned."""
+    error: BaseException | None = None
+    """What it raised."""
+    is_done: bool = False
+    _must_cancel: str | bool = False
+    _cancels: int = 0
+    _waiter: Any = None
 
     def start(self) -> None:
         """Run it up to where it first waits. No task may be running in this loop."""
-        loop = self._loop
+        self._run(self.coro.send, None)
+        if not self.is_done:
+            _register(self)
+
+    def _run(self, go_on: Callable[[Any], Any], by: BaseException | None) -> None:
+        """One step, as asyncio.Task does it."""
+        loop = self.loop
         _enter(loop, self)
         try:
-            waited = self._context.run(self._coro.send, None)
+            waited = self.context.run(go_on, by)
         except StopIteration as end:
-            self._result = end.value
-            self.done_ = True
+            self.value = end.value
+            self.is_done = True
         except BaseException as error:  # noqa: BLE001 - it is kept for whoever asks for the result
             self._failed(error)
         else:
-            _register(self)
             self._wait_for(waited)
         finally:
             _leave(loop, self)
-        if self.done_:
-            self._then(self)
+        if self.is_done:
+            self.then(self)
 
     def _step(self, error: BaseException | None = None) -> None:
-        """Go on, by `error` where there is one. As asyncio.Task does it."""
-        if self.done_:  # pragma: no cover - nothing wakes what is done
+        """Go on, by `error` where there is one."""
+        if self.is_done:  # pragma: no cover - nothing wakes what is done
             return
         if self._must_cancel is not False:
             error = error if isinstance(error, asyncio.CancelledError) else self._cancelled()
             self._must_cancel = False
         self._waiter = None
-        loop = self._loop
-        _enter(loop, self)
-        try:
-            waited = self._coro.send(None) if error is None else self._coro.throw(error)
-        except StopIteration as end:
-            self._result = end.value
-            self.done_ = True
-        except BaseException as raised:  # noqa: BLE001 - it is kept for whoever asks for the result
-            self._failed(raised)
-        else:
-            self._wait_for(waited)
-        finally:
-            _leave(loop, self)
-        if self.done_:
-            self._then(self)
+        self._run(self.coro.send if error is None else self.coro.throw, error)
 
     def _failed(self, error: BaseException) -> None:
-        self._error = error
-        self.done_ = True
+        self.error = error
+        self.is_done = True
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
 
     def _wait_for(self, waited: Any) -> None:
         """Until the future that was awaited is done, or for a turn of the loop (sleep(0))."""
         if waited is None:
-            self._loop.call_soon(self._step, context=self._context)
+            self.loop.call_soon(self._step)
         elif getattr(waited, "_asyncio_future_blocking", None):
             waited._asyncio_future_blocking = False
-            waited.add_done_callback(self._wake, context=self._context)
+            waited.add_done_callback(self._wake)
             self._waiter = waited
             if self._must_cancel is not False and waited.cancel():
                 self._must_cancel = False
         else:
             wrong = RuntimeError(f"A request's coroutine awaited {waited!r}, which is no future.")
-            self._loop.call_soon(self._step, wrong, context=self._context)
+            self.loop.call_soon(self._step, wrong)
 
     def _wake(self, future: "asyncio.Future[Any]") -> None:
         try:
@@ -133,7 +119,7 @@ class Eager:
 
     def cancel(self, msg: str | None = None) -> bool:
         """Raise CancelledError in the coroutine where it waits, or at its next wait."""
-        if self.done_:
+        if self.is_done:
             return False
         self._cancels += 1
         if self._waiter is not None and self._waiter.cancel(msg=msg):
@@ -152,11 +138,11 @@ class Eager:
 
     def done(self) -> bool:
         """Whether it has returned or raised."""
-        return self.done_
+        return self.is_done
 
     def cancelled(self) -> bool:
         """Whether it ended by a cancellation."""
-        return isinstance(self._error, asyncio.CancelledError)
+        return isinstance(self.error, asyncio.CancelledError)
 
     def result(self) -> Any:
         """What it returned; raises what it raised.
@@ -164,27 +150,27 @@ class Eager:
         Raises:
             asyncio.InvalidStateError: it is not done.
         """
-        if not self.done_:
+        if not self.is_done:
             raise asyncio.InvalidStateError("It is not done.")
-        if self._error is not None:
-            raise self._error
-        return self._result
+        if self.error is not None:
+            raise self.error
+        return self.value
 
     def exception(self) -> BaseException | None:
         """What it raised."""
-        return self._error
+        return self.error
 
     def get_loop(self) -> AbstractEventLoop:
         """The loop that it runs in."""
-        return self._loop
+        return self.loop
 
     def get_coro(self) -> Coroutine[Any, Any, Any]:
         """What it runs."""
-        return self._coro
+        return self.coro
 
     def get_context(self) -> Context:
         """Its context variables."""
-        return self._context
+        return self.context
 
     def get_name(self) -> str:
         """A name for logs."""
@@ -194,13 +180,13 @@ class Eager:
         self, function: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
         """Call `function` with this in a turn of the loop after it is done."""
-        before, loop = self._then, self._loop
+        before, loop = self.then, self.loop
 
         def both(me: Eager) -> None:
             before(me)
             loop.call_soon(cast("Callable[[Any], None]", function), me, context=context)
 
-        if self.done_:
+        if self.is_done:
             loop.call_soon(cast("Callable[[Any], None]", function), self, context=context)
         else:
-            self._then = both
+            self.then = both

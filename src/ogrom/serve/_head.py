@@ -7,9 +7,13 @@ colon, a NUL is refused.
 """
 
 import re
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
+
+from ogrom.serve._refusal import REQUEST_ID
+
+T = TypeVar("T")
 
 END: Final = b"\r\n\r\n"
 
@@ -29,16 +33,49 @@ class BadHead(Exception):
 
 
 class Head(Struct, frozen=True, gc=False):
-    """What a head says. `length` is -1 where the content comes in chunks."""
+    """What a head says."""
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
     length: int
+    """Of the content, in bytes; -1 where it comes in chunks."""
     keep_alive: bool
     expects: bool
     """Whether the client waits for "100 Continue" before it sends the content."""
+    id: str
+    """The client's own id for its request; "" where it names none that can be taken."""
+    version: int
+    """1 for HTTP/1.1, 0 for HTTP/1.0."""
+
+
+def take(buffer: bytearray, looked: int, limit: int) -> bytes | None:
+    """Take the next head out of what has come; None where it is not whole.
+
+    Args:
+        buffer: what has come. Empty lines before a request go (RFC 9112, section 2.2).
+        looked: how many bytes of it were there when it was not whole the last time.
+        limit: how long a head may be, in bytes.
+
+    Raises:
+        BadHead: it will not become one.
+    """
+    while buffer.startswith(b"\r\n"):
+        del buffer[:2]
+    end = buffer.find(END, max(0, looked - 3))
+    if 0 <= end <= limit:
+        head = bytes(buffer[:end])
+        del buffer[: end + 4]
+        return head
+    line = buffer.find(b"\n")
+    if line == 0 or (line > 0 and buffer[line - 1] != 0x0D):
+        raise BadHead(400, "A line does not end with CRLF (RFC 9112, section 2.2).")
+    if len(buffer) > limit:
+        if not 0 <= line <= limit:
+            raise BadHead(414, "The URI is too long.")
+        raise BadHead(431, f"More than {limit} bytes of header fields.")
+    return None
 
 
 def parse(head: bytes, *, max_target: int) -> Head:
@@ -52,13 +89,52 @@ def parse(head: bytes, *, max_target: int) -> Head:
     Raises:
         BadHead: it is refused.
     """
-    lines = head.decode("latin-1").split("\r\n")
-    if head.translate(None, _PLAIN) != b"\r\n" * (len(lines) - 1):  # all that is not plain
+    line, _, block = head.partition(b"\r\n")
+    said = _LINES.get(line)
+    if said is None or len(line) > max_target:
+        said = _remembered(_LINES, line, _request_line(line.decode("latin-1"), max_target))
+    method, target, version, path, query = said
+    if version:
+        known = _BLOCKS.get(block) or _remembered(_BLOCKS, block, _fields(block, version))
+    else:
+        known = _fields(block, version)
+    headers, length, keep_alive, expects, given = known
+    headers = headers.copy()  # whatever is done to them
+    if not path:
+        path, _, query = _origin_form(method, target, headers).partition("?")
+    return Head(method, path, query, headers, length, keep_alive, expects, given, version)
+
+
+Fields = tuple[dict[str, str], int, bool, bool, str]
+"""The headers, and what of a `Head` follows from them alone."""
+
+# What was found right before need not be looked at again: clients ask for the same things, and send the
+# same fields with each request. All of these grow up to a limit, and then begin anew.
+_LINES: Final[dict[bytes, tuple[str, str, int, str, str]]] = {}
+_BLOCKS: Final[dict[bytes, Fields]] = {}
+_NAMES: Final[dict[str, str]] = {}
+_HOSTS: Final[set[str]] = set()
+_REMEMBERED: Final = 1_000
+"""How many of each; of what is longer than `_LONGEST`, none: a megabyte at most."""
+_LONGEST: Final = 1_000
+
+
+def _remembered(known: dict[bytes, T], key: bytes, value: T) -> T:
+    if len(key) <= _LONGEST:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[key] = value
+    return value
+
+
+def _fields(block: bytes, version: int) -> Fields:
+    """What the lines after the request line say."""
+    lines = block.decode("latin-1").split("\r\n") if block else []
+    if len(block.translate(None, _PLAIN)) != 2 * max(0, len(lines) - 1):  # of CR and LF, if plain
         raise BadHead(400, "A bare CR or LF, or a control character (RFC 9112, section 2.2).")
-    method, target, version = _request_line(lines[0], max_target)
     headers: dict[str, str] = {}
     hosts = 0
-    for line in lines[1:]:
+    for line in lines:
         raw, colon, value = line.partition(":")
         name = _NAMES.get(raw) or _name(raw, colon)
         value = value.strip(" \t")
@@ -68,20 +144,22 @@ def parse(head: bytes, *, max_target: int) -> Head:
             value = f"{headers[name]}{joint}{value}"
         headers[name] = value
     host = headers.get("host")
-    if hosts or (host is None and version == 1):
+    if hosts or (host is None and version):
         raise BadHead(400, "There must be one Host (RFC 9112, section 3.2).")
     if host is not None and host not in _HOSTS:
         _check_host(host)
-    if not target.startswith("/"):
-        target = _origin_form(method, target, headers)
-    path, _, query = target.partition("?")
     length = 0
     if "transfer-encoding" in headers or "content-length" in headers:
         length = _length(headers, version)
     connection = headers.get("connection")
-    keep_alive = version == 1 if connection is None else _keep_alive(connection, version)
-    expects = "expect" in headers and version == 1 and _expects(headers["expect"])
-    return Head(method, path, query, headers, length, keep_alive, expects)
+    given = headers.get("x-request-id", "")
+    return (
+        headers,
+        length,
+        bool(version) if connection is None else _keep_alive(connection, version),
+        "expect" in headers and version == 1 and _expects(headers["expect"]),
+        given if REQUEST_ID.fullmatch(given) else "",
+    )
 
 
 _PLAIN: Final = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), *b"\t"})
@@ -91,11 +169,6 @@ _HOST: Final = re.compile(
     r"|\[[0-9A-Fa-fv:.\-_~!$&'()*+,;=]+\](?::[0-9]*)?"
 )
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-# What was found right before need not be looked at again. Both grow up to a limit.
-_NAMES: Final[dict[str, str]] = {}
-_HOSTS: Final[set[str]] = set()
-_REMEMBERED: Final = 1_000
 
 
 def _check_host(host: str) -> None:
@@ -114,8 +187,8 @@ def _name(raw: str, colon: str) -> str:
     return name
 
 
-def _request_line(line: str, max_target: int) -> tuple[str, str, int]:
-    """Method, target, and 1 for HTTP/1.1 or 0 for HTTP/1.0."""
+def _request_line(line: str, max_target: int) -> tuple[str, str, int, str, str]:
+    """Method, target, and 1 for HTTP/1.1 or 0 for HTTP/1.0; path and query of a target that is both."""
     try:
         method, target, protocol = line.split(" ")
     except ValueError:
@@ -128,15 +201,21 @@ def _request_line(line: str, max_target: int) -> tuple[str, str, int]:
         raise BadHead(400, "The method is no token (RFC 9110, section 9.1).")
     if not (target and target.isascii() and target.isprintable()) or "#" in target:
         raise BadHead(400, "The target holds what no URI has: percent-encode it.")
+    version = _version(protocol)
+    path, _, query = target.partition("?") if target[0] == "/" else ("", "", "")
+    return method, target, version, path, query
+
+
+def _version(protocol: str) -> int:
     if protocol == "HTTP/1.1":
-        return method, target, 1
+        return 1
     if protocol == "HTTP/1.0":
-        return method, target, 0
+        return 0
     if _VERSION.fullmatch(protocol) is None:
         raise BadHead(400, "The request line names no version of HTTP.")
     if not protocol.startswith("HTTP/1."):
         raise BadHead(505, "HTTP/1.1 is spoken here.")
-    return method, target, 1
+    return 1
 
 
 _VERSION: Final = re.compile(r"HTTP/[0-9]\.[0-9]")

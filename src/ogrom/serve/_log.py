@@ -1,19 +1,21 @@
 """One JSON line for each request, with the field names of the Elastic Common Schema."""
 
 import logging
-import queue
 import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 
 import msgspec
 
 from ogrom import tracing
 from ogrom.http import Request, Response
+from ogrom.tracing import Trace
 
 
 class RequestLog(Protocol):
@@ -38,10 +40,14 @@ class RequestLog(Protocol):
 class JsonLog:
     """Writes JSON lines to a stream from a thread of its own, so that no request waits for it.
 
+    A request only leaves a tuple; the thread makes lines of all that have come in `_GATHERED` seconds
+    and writes them at once, in their order.
+
     Args:
         service: the service's name.
         release: the commit that runs.
-        write: where lines go, each a `bytes` with its newline; standard output by default.
+        write: where lines go: one or several in a `bytes`, each with its newline; standard output by
+            default.
         limit: how many lines may wait. Past it lines are dropped, and counted in a line of their
             own as soon as there is room.
     """
@@ -56,68 +62,146 @@ class JsonLog:
     ) -> None:
         self._fixed = {"service.name": service, "service.version": release}
         self._write = write or to_stdout
-        self._lines: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
+        self._waiting: deque[_Answered | dict[str, object]] = deque()  # appends and pops are atomic
         self._limit = limit
         self._dropped = 0
+        self._is_told = self._is_closing = False
+        self._told = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ogrom-log", daemon=True)
         self._thread.start()
 
     def request(self, request: Request, response: Response, *, seconds: float, client: str) -> None:
         """Note a request; see `RequestLog`."""
-        level = "error" if response.error else "warn" if response.status >= 500 else "info"
-        line: dict[str, object] = {
-            "@timestamp": time.time(),
-            "log.level": level,
-            "message": f"{request.method} {request.path} {response.status}",
-            "http.request.id": request.id,
-            "http.request.method": request.method,
-            "url.path": request.path,
-            "http.response.status_code": response.status,
-            "http.response.body.bytes": len(response.content),
-            "event.duration": int(seconds * 1e9),
-            "ogrom.route": response.route,
-        }
-        if request.query:
-            line["url.query"] = request.query
-        if client:
-            line["client.ip"] = client
-        if agent := request.headers.get("user-agent"):
-            line["user_agent.original"] = agent
-        if (trace := tracing.current()) is not None and (trace.given or trace.id):
-            line["trace.id"] = trace.begun().id
-        if response.error is not None:
-            line |= _error(response.error)
-        self.put(line)
+        self._note(
+            (
+                time.time(),
+                request.method,
+                request.path,
+                request.query,
+                request.id,
+                request.headers.get("user-agent"),
+                response.status,
+                len(response.content) + response.streamed,
+                response.route,
+                response.error,
+                seconds,
+                client,
+                tracing.current(),
+            )
+        )
 
     def put(self, line: dict[str, object]) -> None:
         """Write any other line; `@timestamp` is in seconds since 1970."""
-        if self._lines.qsize() < self._limit:
-            self._lines.put(line)
-        else:
-            self._dropped += 1
+        self._note(line)
 
     def close(self) -> None:
         """Write what is still waiting; at most five seconds are spent on it."""
-        self._lines.put(None)
+        self._is_closing = True
+        self._told.set()
         self._thread.join(timeout=5)
 
-    def _run(self) -> None:
-        while (line := self._lines.get()) is not None:
-            self._emit(line)
-            if self._dropped:
-                dropped, self._dropped = self._dropped, 0
-                message = f"{dropped} log lines were dropped: the log could not be written as fast"
-                self._emit({"@timestamp": time.time(), "log.level": "warn", "message": message})
-
-    def _emit(self, line: dict[str, object]) -> None:
-        seconds = line["@timestamp"]
-        assert isinstance(seconds, float)
-        moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-        stamped = {**line, **self._fixed, "@timestamp": moment.replace("+00:00", "Z")}
-        try:
-            self._write(msgspec.json.encode(stamped) + b"\n")
-        except (OSError, ValueError):  # the reader of the log is gone; the service is not
+    def _note(self, what: "_Answered | dict[str, object]") -> None:
+        waiting = self._waiting
+        if len(waiting) >= self._limit:
             self._dropped += 1
+            return
+        waiting.append(what)
+        if not self._is_told:  # an event costs more than what is told by it
+            self._is_told = True
+            self._told.set()
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            self._told.wait()
+            self._told.clear()
+            if not self._is_closing:
+                time.sleep(_GATHERED)
+            self._is_told = False  # before looking: what comes from now on tells anew
+            self._write_all()
+        self._write_all()
+
+    def _write_all(self) -> None:
+        while self._waiting:
+            some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            self._emit([_line(*each) if isinstance(each, tuple) else each for each in some])
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            message = f"{dropped} log lines were dropped: the log could not be written as fast"
+            self._emit([{"@timestamp": time.time(), "log.level": "warn", "message": message}])
+
+    def _emit(self, lines: list[dict[str, object]]) -> None:
+        written = [
+            msgspec.json.encode({**each, **self._fixed, "@timestamp": _moment(each["@timestamp"])})
+            for each in lines
+        ]
+        try:
+            self._write(b"\n".join([*written, b""]))
+        except (OSError, ValueError):  # the reader of the log is gone; the service is not
+            self._dropped += len(lines)
+
+
+_GATHERED: Final = 0.01
+"""For how many seconds lines are gathered before they are written at once."""
+
+_AT_ONCE: Final = 200
+"""So many lines at most: a pipe takes them without a pause."""
+
+_Answered = tuple[
+    float, str, str, str, str, str | None, int, int, str, BaseException | None, float, str, Trace | None
+]  # fmt: skip
+"""What is kept of a request until its line is written."""
+
+
+def _line(
+    now: float,
+    method: str,
+    path: str,
+    query: str,
+    request_id: str,
+    agent: str | None,
+    status: int,
+    size: int,
+    route: str,
+    error: BaseException | None,
+    seconds: float,
+    client: str,
+    trace: Trace | None,
+) -> dict[str, object]:
+    """A request's line."""
+    line: dict[str, object] = {
+        "@timestamp": now,
+        "log.level": "error" if error else "warn" if status >= 500 else "info",
+        "message": f"{method} {path} {status}",
+        "http.request.id": request_id,
+        "http.request.method": method,
+        "url.path": path,
+        "http.response.status_code": status,
+        "http.response.body.bytes": size,
+        "event.duration": int(seconds * 1e9),
+        "ogrom.route": route,
+    }
+    if query:
+        line["url.query"] = query
+    if client:
+        line["client.ip"] = client
+    if agent:
+        line["user_agent.original"] = agent
+    if trace is not None and (trace.given or trace.id):
+        line["trace.id"] = trace.begun().id
+    if error is not None:
+        line |= _error(error)
+    return line
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _moment(seconds: object) -> str:
+    """Seconds since 1970 as ISO 8601 writes them, with milliseconds."""
+    assert isinstance(seconds, float)
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
 
 
 class LogHandler(logging.Handler):

@@ -11,8 +11,8 @@ known. At a clean end we wait until logstash has closed its side too: then it ha
 
 **What can be lost.** Nothing while logstash is down, restarts or is killed, up to `most` bytes in
 the spool. When this process is killed: the lines of the last tick, which are in memory. When
-logstash is killed: what it had read more than `resend` seconds before and not yet done. When the
-machine dies: what the kernel had not written, 30 s at most. What does not fit is dropped, counted,
+logstash is killed: what its machine had taken more than `resend` seconds before and it had not yet
+done; so one that hung for less than that, and was killed, has lost nothing. When the machine dies: what the kernel had not written, 30 s at most. What does not fit is dropped, counted,
 and told in a line of its own; what came first is kept, for it tells how it began.
 """
 
@@ -39,6 +39,12 @@ Tell = Callable[[str, str], object]
 _BATCH: Final = 1 << 16
 _ROUND: Final = 1 << 20
 """How many bytes are sent at most before memory is looked at again."""
+
+_LOOK: Final = 5.0
+"""Every so many seconds it is looked whether another process has died and left lines."""
+
+_STUCK: Final = 10.0
+"""After so many seconds in which it takes nothing of what waits for it, logstash is told to be away."""
 
 _UNACKNOWLEDGED: Final = 0x5411
 """Linux's SIOCOUTQ: how many bytes the other machine has not acknowledged."""
@@ -83,7 +89,7 @@ class Shipper:
         *,
         most: int = 256 << 20,
         memory: int = 20_000,
-        resend: float = 5.0,
+        resend: float = 30.0,
         tick: float = 0.05,
         patience: float = 5.0,
         most_wait: float = 5.0,
@@ -110,6 +116,9 @@ class Shipper:
         self._sent = 0
         self._marks: deque[tuple[float, int]] = deque()
         self._settled = 0
+        self._acknowledged = 0
+        self._moved = 0.0  # when that last grew, or when there was nothing to wait for
+        self._look_at = 0.0
         self._refused = 0  # lines for which there was no room in memory: whoever logs counts them
         self._overflowed = 0  # … and in the spool: our thread does
         self._told = (0, 0.0)  # how many of both were told, and when
@@ -152,6 +161,11 @@ class Shipper:
         """How many bytes are not settled."""
         return self._spool.size
 
+    @property
+    def stuck(self) -> bool:
+        """Whether logstash holds the connection, and takes nothing of what waits for it."""
+        return self._socket is not None and time.monotonic() - self._moved > _STUCK
+
     def metrics(self) -> Iterable[Metric]:
         """All that is counted here, for Prometheus."""
         for name, help_text, value in (
@@ -163,6 +177,7 @@ class Shipper:
             yield Metric(f"ogrom_ship_{name}", "counter", help_text, (sample(value),))
         for name, help_text, value in (
             ("connected", "1 while connected.", int(self._socket is not None)),
+            ("stuck", "1 while connected, and nothing is taken.", int(self.stuck)),
             ("spooled_bytes", "Bytes that are not settled.", self.spooled),
         ):
             yield Metric(f"ogrom_ship_{name}", "gauge", help_text, (sample(value),))
@@ -172,6 +187,8 @@ class Shipper:
         kept = f"{self.spooled} bytes spooled, {self.dropped} lines dropped"
         if self._socket is None:
             raise ConnectionError(f"logstash is away; {kept}")
+        if self.stuck:
+            raise ConnectionError(f"logstash takes nothing; {kept}")
         return f"connected; {kept}"
 
     def _run(self) -> None:
@@ -187,6 +204,9 @@ class Shipper:
             self._connect()
         if self._socket is not None:
             self._send(self._socket)
+            if time.monotonic() >= self._look_at:
+                self._spool.adopt()
+                self._look_at = time.monotonic() + _LOOK
         self._tell_dropped()
 
     def _wait(self) -> None:
@@ -229,7 +249,8 @@ class Shipper:
         elif dialled is not None:
             self._socket = dialled
             self.connections += 1
-            self._spool.adopt()
+            self._look_at = 0.0
+            self._moved = time.monotonic()
             if self._failures:
                 self._tell("info", f"logstash at {self._host}:{self._port} is there again")
         elif time.monotonic() >= self._dial_at:
@@ -275,6 +296,9 @@ class Shipper:
 
     def _settle(self, connection: socket.socket) -> None:
         acknowledged = self._sent - _unacknowledged(connection)
+        if acknowledged == self._spool.end or acknowledged != self._acknowledged:
+            self._acknowledged = acknowledged
+            self._moved = time.monotonic()
         held = time.monotonic() - self._resend
         while self._marks and self._marks[0][0] <= held and self._marks[0][1] <= acknowledged:
             self._settled = self._marks.popleft()[1]

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final
 from urllib.parse import quote
 
+from msgspec import structs
+
 from ogrom import deadline, tracing
 from ogrom.http import ContentTooLarge, Request, Response
 from ogrom.serve._app import App, health
@@ -20,6 +22,7 @@ from ogrom.serve._refusal import (
     RequestTimeout,
     refuse,
 )
+from ogrom.serve._stream import Sending
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -91,8 +94,11 @@ class AsgiApp:
             raise RuntimeError("This server does not speak ASGI's lifespan: nothing was started.")
         request, complaint = self._request(scope, receive)
         response = complaint or await self._respond(app, request)
+        broken: Exception | None = None
         if isinstance(response.error, ClientGone):
             response = Response(status=CLIENT_CLOSED_REQUEST, route=response.route)
+        elif response.pieces is not None:
+            response, broken = await self._stream(app, request, response, receive, send)
         else:
             await send(self._head(app, request, response))
             await send({"type": "http.response.body", "body": response.content})
@@ -100,10 +106,45 @@ class AsgiApp:
             client = scope.get("client") or ("",)
             seconds = time.perf_counter() - started
             self.log.request(request, response, seconds=seconds, client=client[0])
+        if broken is not None:  # the host cuts the connection, which says it to the client
+            raise broken
+
+    async def _stream(
+        self, app: App, request: Request, response: Response, receive: Receive, send: Send
+    ) -> tuple[Response, Exception | None]:
+        """Send what is made while it is sent; what is to be logged, and what broke it off."""
+        sending = Sending(
+            response,
+            _Host(self._head(app, request, response), send),
+            seconds=self.limits.answer_seconds,
+            bare=request.method == "HEAD",
+        )
+        work = asyncio.create_task(sending.run())
+        leaving = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({work, leaving}, return_when="FIRST_COMPLETED")
+        finally:
+            left = not work.done()
+            for each in (work, leaving):
+                each.cancel()
+            await asyncio.wait({work, leaving})
+        told = structs.replace(response, pieces=None, streamed=sending.sent)
+        error = None if work.cancelled() else work.exception()
+        if left:
+            return structs.replace(told, status=CLIENT_CLOSED_REQUEST), None
+        if not isinstance(error, Exception):
+            return told, None
+        if sending.has_begun:
+            return structs.replace(told, error=error), error
+        status = 503 if isinstance(error, TimeoutError) else 500
+        refused = refuse(request, status, "It could not be made. Try again later.", error)
+        await send(self._head(app, request, refused))
+        await send({"type": "http.response.body", "body": refused.content})
+        return refused, None
 
     async def _respond(self, app: App, request: Request) -> Response:
         if request.path.startswith("/-/"):
-            answer = await health(app, request.path, draining=self.draining)
+            answer = await health(app, request, draining=self.draining)
             if answer is not None:
                 return answer
         deadline.set(seconds=self.limits.answer_seconds)
@@ -151,6 +192,32 @@ class AsgiApp:
         if hosts != 1 and (hosts > 1 or scope.get("http_version") == "1.1"):
             return request, refuse(request, 400, "There must be one Host (RFC 9112, section 3.2).")
         return request, None
+
+
+class _Host:
+    """A response on its way to an ASGI host, whose `send` waits where the client does not read."""
+
+    def __init__(self, head: Message, send: Send) -> None:
+        self._head: Final = head
+        self._send: Final = send
+
+    async def begin(self) -> None:
+        """Send the head."""
+        await self._send(self._head)
+
+    async def piece(self, data: bytes) -> None:
+        """Send some of the content."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        """Say that this was all."""
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _raw_path(scope: Scope) -> str:

@@ -10,16 +10,18 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-import aiohttp
 import msgspec
 from msgspec import Struct
 
 from ogrom import deadline
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.sources._errors import BadAnswer, Busy, Misuse, TimedOut, Unavailable
+
+if TYPE_CHECKING:  # 9 MB, which a service on embedded sources does without
+    import aiohttp
 
 T = TypeVar("T")
 
@@ -113,7 +115,7 @@ class _Failure(Struct, frozen=True):
 class Engine:
     """One engine. What it counts and which dialect it speaks changes; nothing else."""
 
-    def __init__(self, where: Address, session: aiohttp.ClientSession, patience: float) -> None:
+    def __init__(self, where: Address, session: "aiohttp.ClientSession", patience: float) -> None:
         self.where = where
         self._session = session
         self._patience = patience
@@ -161,6 +163,8 @@ class Engine:
         patience: float | None,
         parameters: Mapping[str, str],
     ) -> T:
+        import aiohttp
+
         own = patience or self._patience
         seconds = deadline.left(own) or 0.0
         if seconds <= 0:
@@ -194,6 +198,8 @@ class Engine:
         seconds: float,
         parameters: Mapping[str, str],
     ) -> tuple[int, bytes]:
+        import aiohttp
+
         for last in (False, True):
             try:
                 async with self._session.request(
@@ -229,6 +235,10 @@ class Engine:
         if status >= 500:
             return Unavailable(told)
         return Misuse(told)
+
+    async def ping(self) -> None:
+        """See whether it answers."""
+        await self.ask(_Root, "GET", "")
 
     async def dialect(self) -> Dialect:
         """How this product says what not all of them say alike."""
@@ -269,6 +279,8 @@ async def connect(
         url: `http://user:secret@host:9200/prefix`.
         patience: how many seconds a question may take; a request's deadline may be sooner.
     """
+    import aiohttp
+
     where = address(url) if isinstance(url, str) else url
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if where.user:

@@ -64,10 +64,10 @@ class MysqlDb:
         self._writing: set[asyncio.Task[Any] | None] = set()
 
     @classmethod
-    async def open(cls, url: str, patience: float) -> "MysqlDb":
+    async def open(cls, url: str, patience: float, *, wanted: bool) -> "MysqlDb":
         db = cls(parse(url), patience)
         try:
-            await db._primary.open()
+            await db._primary.open(wanted=wanted)
         except BaseException:
             await db.close()
             raise

@@ -131,10 +131,18 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def open(self) -> None:
-        """Open the least number, which shows whether the URL is right."""
-        for _ in range(self._options.min):
-            self._idle.append(await self._connect())
+    async def open(self, *, wanted: bool) -> None:
+        """Open the least number, which shows whether the URL is right.
+
+        Args:
+            wanted: whether it is an error that the server is out of reach. That it refuses us is.
+        """
+        try:
+            for _ in range(self._options.min):
+                self._idle.append(await self._connect())
+        except Unavailable as error:
+            if wanted or (error.__cause__ is not None and errors.is_answer(error.__cause__)):
+                raise
         self._spawn(self._sweep())
 
     async def close(self) -> None:

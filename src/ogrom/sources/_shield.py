@@ -1,23 +1,28 @@
 """A shield around one source: every protection that it shall have, put together in the right order.
 
-a call → cache → equal calls in flight → tries → breaker → bulkhead → time-out → the source
+a call → cache → equal calls in flight → tries → ready? → breaker → bulkhead → time-out → the source
+
+Beside the calls there may be two tasks: one makes the source ready (`prepare`), one asks it when
+nobody else does (`watch`), so that `/-/ready` knows how it is without asking anything itself.
 """
 
 import asyncio
+import contextvars
 import logging
+import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Final, Generic, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from ogrom import deadline
 from ogrom.metrics import Histogram, Metric, Sample, sample
 from ogrom.sources._breaker import Breaker, Circuit, Pass
 from ogrom.sources._bulkhead import Bulkhead, Gate
-from ogrom.sources._cache import Aged, Cache, Store
-from ogrom.sources._errors import CircuitOpen, SourceError, TimedOut, Unavailable
-from ogrom.sources._flights import Flights
+from ogrom.sources._cache import Cache
+from ogrom.sources._errors import Busy, CircuitOpen, SourceError, TimedOut, Unavailable
+from ogrom.sources._protected import Protected
 from ogrom.sources._retry import Budget, Retry, repeated
 
 P = ParamSpec("P")
@@ -26,6 +31,13 @@ T = TypeVar("T")
 _log = logging.getLogger("ogrom.sources")
 
 _STATES: Final = ("closed", "half-open", "open")
+
+_IN_DOUBT: Final = 3
+"""After so many failures, one upon the other, a source passes for one that is down."""
+
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts to make a source ready."""
 
 
 class Shield:
@@ -46,6 +58,8 @@ class Shield:
         retry: how what failed is tried again.
         breaker: when the source is left alone.
         bulkhead: how many calls there may be at once.
+        counts_busy: whether `Busy` says that the source fails. A database whose rows are taken by
+            others is well.
         clock: tells the time in seconds; a test gives its own.
     """
 
@@ -58,10 +72,12 @@ class Shield:
         retry: Retry | None = None,
         breaker: Breaker | None = None,
         bulkhead: Bulkhead | None = None,
+        counts_busy: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name: Final = name
         self.clock: Final = clock
+        self._counts_busy = counts_busy
         self.patience: Final = patience
         self._timeout = timeout
         self._retry = retry
@@ -69,6 +85,10 @@ class Shield:
         self.circuit: Final = Circuit(breaker) if breaker else None
         self._gate = Gate(name, bulkhead) if bulkhead else None
         self._last = ""
+        self._failures = 0  # since it last answered
+        self._heard = clock()  # when that was, or when it last failed
+        self._unready: str | None = None  # why it cannot be asked yet
+        self._tasks: set[asyncio.Task[None]] = set()
         self._seconds = Histogram()
         self._results = {"ok": 0, "failed": 0, "refused": 0}
         self._protected: list[Protected[Any, Any]] = []
@@ -93,7 +113,8 @@ class Shield:
                 is secret should be hashed here.
             repeatable: whether doing it twice does no harm. A call that is not is never tried
                 again, shared or kept.
-            share: whether equal calls in flight are made once.
+            share: whether equal calls in flight are made once. Whoever joins one that has begun
+                before may miss what was written since; where that matters, do not share.
 
         Raises:
             ValueError: answers of a call that is not repeatable cannot be kept.
@@ -112,20 +133,63 @@ class Shield:
         self._protected.append(made)
         return made
 
+    @property
+    def up(self) -> bool:
+        """Whether the source can be used, as far as is known without asking it."""
+        return (
+            self._unready is None
+            and self._failures < _IN_DOUBT
+            and (self.circuit is None or self.circuit.state == "closed")
+        )
+
     async def check(self) -> str:
         """How the source is, as far as is known without asking it: for `/-/ready`.
 
         Raises:
-            CircuitOpen: it is left alone.
+            Unavailable: it is not ready yet, left alone (`CircuitOpen`), or has just failed often.
         """
+        self._check_ready()
+        if self.circuit is not None and self.circuit.state != "closed":
+            raise CircuitOpen(f"breaker {self.circuit.state}; the last failure: {self._last}")
+        if self._failures >= _IN_DOUBT:
+            raise Unavailable(f"the last {self._failures} calls failed, the last so: {self._last}")
         if self.circuit is None:
             return "no breaker"
-        if self.circuit.state != "closed":
-            raise CircuitOpen(f"breaker {self.circuit.state}; the last failure: {self._last}")
         calls, failed = self.circuit.counted(self.clock())
         return (
             f"breaker closed; {failed} of {calls} calls failed in {self.circuit.rules.window:g} s"
         )
+
+    async def prepare(self, work: Callable[[], Awaitable[object]]) -> bool:
+        """Make the source ready; whether it is. Until then every call is `Unavailable`.
+
+        Where it is out of reach, the work is done again and again beside the service, until it
+        succeeds: so the service starts without the source, and recovers without being restarted.
+
+        Args:
+            work: what has to be done first, past the shield. It may be done several times.
+
+        Raises:
+            SourceError: the source can be reached, and refuses. No waiting would mend that.
+        """
+        self._unready = "it has not been reached yet"
+        try:
+            await work()
+        except Unavailable as error:
+            self._unready = _told(error)
+            _log.warning("%s is not there yet, the service goes on without: %s", self.name, error)
+            self._spawn(self._prepare(work))
+            return False
+        self._unready = None
+        return True
+
+    def watch(self, ask: Callable[[], Awaitable[object]], every: float = 1.0) -> None:
+        """From now on, ask the source something whenever nobody else has for `every` seconds.
+
+        So it is known how it is though nobody needs it, and no client has to find out for us that
+        it is there again.
+        """
+        self._spawn(self._watch(ask, every))
 
     def metrics(self) -> Iterable[Metric]:
         """All that is counted here, for Prometheus."""
@@ -150,6 +214,7 @@ class Shield:
                 self._budget.withheld,
                 name,
             )
+        yield _one("ogrom_source_up", "1 while it can be used.", int(self.up), name, gauge=True)
         if self.circuit is not None:
             yield _one(
                 "ogrom_source_breaker_state",
@@ -179,6 +244,10 @@ class Shield:
 
     async def close(self) -> None:
         """Cancel what is in flight behind everybody's back."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for protected in self._protected:
             await protected.close()
 
@@ -190,17 +259,28 @@ class Shield:
         return await repeated(attempt, self._retry, self._budget)
 
     async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
+        async with self.attempt():
+            return await call()
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncGenerator[None]:
+        """What is done to the source in this block is one call of it, and is never repeated.
+
+        Raises:
+            Unavailable: the source is not to be asked now, or took too long.
+        """
+        self._check_ready()
         given = self._admit()
         ok: bool | None = None
         try:
             async with self._passed():
                 started = self.clock()
                 try:
-                    value = await self._in_time(call)
+                    async with self._in_time():
+                        yield
                     ok = True
                 except Unavailable as error:
-                    ok = None if isinstance(error, TimedOut) and error.early else False
-                    self._last = f"{type(error).__name__}: {error}"
+                    ok = self._failed(error)
                     raise
                 except SourceError:
                     ok = True  # it answered; what was asked of it is another matter
@@ -208,9 +288,55 @@ class Shield:
                 finally:
                     self._seconds.observe(self.clock() - started)
                     self._results["failed" if ok is False else "ok"] += ok is not None
-            return value
         finally:
+            if ok is not None:
+                self._heard = self.clock()
+                self._failures = 0 if ok else self._failures + 1
             self._report(given, ok=ok)
+
+    def _failed(self, error: Unavailable) -> bool | None:
+        """What the failure says of the source: False, or None where it says nothing."""
+        if (isinstance(error, TimedOut) and error.early) or (
+            isinstance(error, Busy) and not self._counts_busy
+        ):
+            return None
+        self._last = _told(error)
+        return False
+
+    def _check_ready(self) -> None:
+        if self._unready is not None:
+            raise Unavailable(
+                f"{self.name} is not ready yet: {self._unready}", retry_after=_LONGEST_PAUSE
+            )
+
+    async def _prepare(self, work: Callable[[], Awaitable[object]]) -> None:
+        pause = _FIRST_PAUSE
+        while self._unready is not None:
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all come at once
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                await work()
+            except SourceError as error:
+                said = _told(error)
+                if said != self._unready:
+                    _log.warning("%s is not ready yet: %s", self.name, error)
+                self._unready = said
+            else:
+                self._unready = None
+                _log.warning("%s is ready now", self.name)
+
+    async def _watch(self, ask: Callable[[], Awaitable[object]], every: float) -> None:
+        while True:
+            await asyncio.sleep(every)
+            if self._unready is None and self.clock() - self._heard >= every:
+                with suppress(SourceError):  # it is counted
+                    await self._attempt(ask)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        # In a context of its own: it belongs to no request, and has no deadline.
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _admit(self) -> Pass | None:
         if self.circuit is None:
@@ -252,131 +378,27 @@ class Shield:
         finally:
             self._results["refused"] += self._gate.refused > refused
 
-    async def _in_time(self, call: Callable[[], Awaitable[T]]) -> T:
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncGenerator[None]:
         seconds = deadline.left(self._timeout)
+        early = seconds is not None and seconds < (self._timeout or float("inf"))
         ours = asyncio.timeout(seconds)
         try:
-            async with ours:
-                return await call()
+            with deadline.within(seconds):  # whoever is called knows it, and may end in good order
+                async with ours:
+                    yield
+        except TimedOut as error:
+            # It tells ours from its own limit; whether ours was the request's, we alone know.
+            if error.early != early and error.early:
+                raise TimedOut(str(error), early=False) from error
+            raise
         except TimeoutError:
-            early = seconds is not None and seconds < (self._timeout or float("inf"))
             waited = f"{seconds or 0:.3g} s" if ours.expired() else "its own time"
             raise TimedOut(f"{self.name} did not answer within {waited}.", early=early) from None
 
 
-class Protected(Generic[P, T]):
-    """One call of a source, behind its shield: call it as you would call the source itself."""
-
-    def __init__(
-        self,
-        shield: Shield,
-        call: Callable[P, Awaitable[T]],
-        name: str,
-        cache: Cache | None,
-        key: Callable[P, Hashable] | None,
-        repeatable: bool,
-        share: bool,
-    ) -> None:
-        self.name: Final = name
-        self._shield = shield
-        self._call = call
-        self._key = key
-        self._repeatable = repeatable
-        self._store: Store[T] | None = Store(cache, shield.clock) if cache else None
-        shares = repeatable and (share or cache is not None)
-        self._flights: Flights[T] | None = Flights(shield.name, shield.patience) if shares else None
-        self._given = {"fresh": 0, "stale": 0, "on_error": 0, "miss": 0}
-
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The source's answer, or one that was kept.
-
-        Raises:
-            Unavailable: there is neither.
-        """
-        return (await self.aged(*args, **kwargs)).value
-
-    async def aged(self, *args: P.args, **kwargs: P.kwargs) -> Aged[T]:
-        """The same, with how old the answer is."""
-        call = partial(self._call, *args, **kwargs)
-        if self._flights is None:
-            return Aged(await self._shield.ask(call, repeatable=self._repeatable))
-        key = self._key(*args, **kwargs) if self._key else (args, *sorted(kwargs.items()))
-        if self._store is None:
-            return Aged(await self._flights.wait(key, partial(self._ask, call)))
-        return await self._kept(self._store, self._flights, key, call)
-
-    async def _kept(
-        self, store: Store[T], flights: Flights[T], key: Hashable, call: Callable[[], Awaitable[T]]
-    ) -> Aged[T]:
-        found = store.get(key)
-        fetch = partial(self._fetch, store, key, call)
-        if found is not None and found[1] == "fresh":
-            self._given["fresh"] += 1
-            return found[0]
-        if found is not None and found[1] == "while_revalidate":
-            self._given["stale"] += 1
-            flights.start(key, fetch)
-            return found[0]
-        try:
-            value = await flights.wait(key, fetch)
-        except Unavailable:
-            if found is None or (kept := store.get(key)) is None:
-                raise
-            self._given["on_error"] += 1
-            return kept[0]
-        self._given["miss"] += 1
-        # What was just fetched is there, unless it is not to be kept.
-        kept = store.get(key)
-        return Aged(value) if kept is None else kept[0]
-
-    async def _fetch(self, store: Store[T], key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
-        value = await self._ask(call)
-        store.put(key, value)
-        return value
-
-    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await self._shield.ask(call, repeatable=True)
-
-    def forget(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do not give the answer that is kept for these arguments any more."""
-        if self._store is not None:
-            key = self._key(*args, **kwargs) if self._key else (args, *sorted(kwargs.items()))
-            self._store.drop(key)
-
-    def metrics(self) -> Iterable[Metric]:
-        """What is counted of this call alone."""
-        labels = {"source": self._shield.name, "call": self.name}
-        if self._flights is not None:
-            yield Metric(
-                "ogrom_source_shared_total",
-                "counter",
-                "Calls that joined an equal one in flight.",
-                (sample(self._flights.joined, **labels),),
-            )
-        if self._store is not None:
-            yield Metric(
-                "ogrom_cache_answers_total",
-                "counter",
-                "Answers, by where they came from: miss is the source itself.",
-                tuple(sample(n, **labels, kind=kind) for kind, n in self._given.items()),
-            )
-            yield Metric(
-                "ogrom_cache_entries",
-                "gauge",
-                "Answers that are kept.",
-                (sample(len(self._store), **labels),),
-            )
-            yield Metric(
-                "ogrom_cache_evicted_total",
-                "counter",
-                "Answers that had to go before their time.",
-                (sample(self._store.evicted, **labels),),
-            )
-
-    async def close(self) -> None:
-        """Cancel what is in flight."""
-        if self._flights is not None:
-            await self._flights.close()
+def _told(error: SourceError) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _one(name: str, help: str, value: float, source: str, *, gauge: bool = False) -> Metric:

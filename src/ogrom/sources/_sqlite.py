@@ -3,6 +3,8 @@
 It answers a point query in a few microseconds, a twentieth of what handing it to a thread
 would cost, so statements run in the event loop. What can take long does not:
 
+- A read that takes longer than a turn of 5 ms is broken off and begun again in a thread (see
+  `_sqlite_long`), and so is its statement from then on, until it is fast again.
 - Waiting for another process's write: SQLite's own waiting is off (timeout=0), we ask again.
 - Waiting for the disk. "Stored" is to mean stored though the power fails, hence synchronous=FULL:
   every commit waits for the disk, 0.1 ms or 10, and then some for a checkpoint. Commits have a
@@ -11,7 +13,6 @@ would cost, so statements run in the event loop. What can take long does not:
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -20,11 +21,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any, LiteralString, TypeVar, final
 
-from ogrom.metrics import Metric
+from ogrom.metrics import Metric, sample
 from ogrom.sources._db import (
     Busy,
-    Constraint,
-    Duplicate,
     Misuse,
     Outcome,
     Queries,
@@ -35,7 +34,11 @@ from ogrom.sources._db import (
     Value,
 )
 from ogrom.sources._meter import Meter
-from ogrom.sources._values import Dialect, excerpt, loaded, stored
+from ogrom.sources._sqlite_connection import NEVER, Connection, Interrupted, single
+from ogrom.sources._sqlite_long import LongReads
+
+TURN = 0.005
+"""For how many seconds a read may keep the event loop."""
 
 T = TypeVar("T")
 Tx = TypeVar("Tx", bound="_Transaction")
@@ -45,9 +48,11 @@ Tx = TypeVar("Tx", bound="_Transaction")
 class SqliteDb:
     """A connection that reads, a connection that writes, and the lock of who writes now."""
 
-    def __init__(self, reader: "_Connection", writer: "_Connection", patience: float) -> None:
+    def __init__(self, reader: "Connection", writer: "Connection", patience: float) -> None:
         self._reader = reader
         self._writer = writer
+        self._long = LongReads(partial(Connection, reader.path, reads_only=True))
+        self._slow: set[str] = set()  # statements that took longer than a turn, the last time
         self._patience = patience
         self._meter = reader.meter
         self._lock = asyncio.Lock()
@@ -57,14 +62,14 @@ class SqliteDb:
     @classmethod
     async def open(cls, path: str, patience: float) -> "SqliteDb":
         meter = Meter("sqlite")
-        writer = _Connection(path, meter)
+        writer = Connection(path, meter)
         try:
             # Another process may be making the same file at this moment.
             turn_on = partial(writer.select, str, "PRAGMA journal_mode = WAL", {})
             mode = await _patiently(turn_on, _now() + patience)
             writer.execute("PRAGMA synchronous = FULL", {})
             writer.execute("PRAGMA foreign_keys = ON", {})
-            reader = _Connection(path, meter, reads_only=True)
+            reader = Connection(path, meter, reads_only=True)
         except BaseException:
             writer.close()
             raise
@@ -84,6 +89,7 @@ class SqliteDb:
                 async with asyncio.timeout(self._patience):
                     held = await self._lock.acquire()
         finally:
+            await self._long.close()
             self._reader.close()
             await self._on_disk(self._writer.close)  # may copy the log into the file
             self._disk.shutdown(wait=False)
@@ -91,18 +97,34 @@ class SqliteDb:
                 self._lock.release()
 
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
-        try:
-            return self._reader.one(into, sql, params)
-        except Busy:  # rare: a reader waits only while somebody repairs what a crash left
-            again = partial(self._reader.one, into, sql, params)
-            return await _patiently(again, _now() + self._patience)
+        return single(await self._read(into, sql, params, 2), sql)
 
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
+        return await self._read(into, sql, params, None)
+
+    async def _read(
+        self, into: type[T], sql: str, params: dict[str, Value], most: int | None
+    ) -> list[T]:
+        if sql not in self._slow:
+            self._reader.end = perf_counter() + TURN
+            try:
+                return self._reader.select(into, sql, params, most)
+            except Interrupted:
+                self._slow.add(sql)
+            except Busy:  # rare: a reader waits only while somebody repairs what a crash left
+                self._reader.end = NEVER
+                again = partial(self._reader.select, into, sql, params, most)
+                return await _patiently(again, _now() + self._patience)
+        began = perf_counter()
         try:
-            return self._reader.select(into, sql, params)
-        except Busy:
-            again = partial(self._reader.select, into, sql, params)
-            return await _patiently(again, _now() + self._patience)
+            found = await self._long.select(into, sql, params, most)
+        except SourceError as error:
+            raise self._meter.failed(error) from None
+        seconds = perf_counter() - began
+        self._meter.seconds.observe(seconds)
+        if seconds < TURN / 2:
+            self._slow.discard(sql)
+        return found
 
     async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
         async with self._exclusively(_Transaction(self._writer), self._patience) as tx:
@@ -120,6 +142,12 @@ class SqliteDb:
 
     def metrics(self) -> Iterable[Metric]:
         yield from self._meter.metrics()
+        yield Metric(
+            "ogrom_sql_long_reads_total",
+            "counter",
+            "Reads that were done in a thread, as they take long.",
+            (sample(self._long.count),),
+        )
 
     def schema_change(self) -> AbstractAsyncContextManager[SchemaChange]:
         # A step may rebuild a large table, and whoever starts meanwhile needs its outcome.
@@ -177,7 +205,7 @@ class SqliteDb:
 class _Transaction:
     """What may be done between BEGIN and COMMIT."""
 
-    def __init__(self, writer: "_Connection") -> None:
+    def __init__(self, writer: "Connection") -> None:
         self._writer = writer
         self.over = False
 
@@ -218,100 +246,6 @@ class _SchemaChange(_Transaction):
         )
 
 
-@final
-class _Connection:
-    """Runs SQL at once, with values and errors that are no longer SQLite's."""
-
-    def __init__(self, path: str, meter: Meter, *, reads_only: bool = False) -> None:
-        self._path = path
-        self.meter = meter
-        self._reads_only = reads_only
-        try:
-            # Statements run in the loop's thread, COMMIT in another, never two at a time.
-            self._raw = sqlite3.connect(
-                path,
-                isolation_level=None,
-                timeout=0,
-                check_same_thread=False,
-                cached_statements=512,
-            )
-        except sqlite3.Error as error:
-            raise self._explained(error, "") from error
-        self._raw.execute(f"PRAGMA query_only = {int(reads_only)}")
-
-    def one(self, into: type[T], sql: str, params: dict[str, Value]) -> T | None:
-        found = self.select(into, sql, params, 2)
-        if len(found) > 1:
-            raise Misuse(f"More than one row, where one was asked for: {excerpt(sql)}")
-        return found[0] if found else None
-
-    def select(
-        self, into: type[T], sql: str, params: dict[str, Value], most: int | None = None
-    ) -> list[T]:
-        began = perf_counter()
-        try:
-            cursor = self._raw.execute(sql, stored(params, _DIALECT))
-            # Without the close, a row left unread would keep its snapshot, and the log growing.
-            rows = cursor.fetchall() if most is None else cursor.fetchmany(most)
-            names = [column[0] for column in cursor.description or ()]
-            cursor.close()
-        except _REFUSALS as error:
-            raise self.meter.failed(self._explained(error, sql)) from error
-        self.meter.seconds.observe(perf_counter() - began)
-        return loaded(into, names, rows, sql, _DIALECT)
-
-    def execute(self, sql: str, params: dict[str, Value]) -> Outcome:
-        began = perf_counter()
-        try:
-            cursor = self._raw.execute(sql, stored(params, _DIALECT))
-            # Any other statement would give the id of the INSERT before it.
-            inserted = cursor.lastrowid if sql.lstrip()[:6].upper() == "INSERT" else None
-            outcome = Outcome(max(cursor.rowcount, 0), inserted or 0)
-            cursor.close()
-        except _REFUSALS as error:
-            raise self.meter.failed(self._explained(error, sql)) from error
-        self.meter.seconds.observe(perf_counter() - began)
-        return outcome
-
-    @property
-    def in_transaction(self) -> bool:
-        try:
-            return self._raw.in_transaction
-        except sqlite3.ProgrammingError:  # it was closed in the middle, which undoes
-            return False
-
-    def check_transaction(self) -> None:
-        """Some failures undo all of it (a full disk may); the rest must not be written alone."""
-        if not self.in_transaction:
-            raise Unavailable(f"{self._path}: this transaction has been undone by a failure.")
-
-    def rollback(self) -> None:
-        if self.in_transaction:
-            self._raw.execute("ROLLBACK")
-
-    def close(self) -> None:
-        self._raw.close()
-
-    def _explained(self, error: Exception, sql: str) -> SourceError:
-        """SQLite's error as ours."""
-        code: int | None = getattr(error, "sqlite_errorcode", None)
-        if code in _DUPLICATES:
-            return Duplicate(str(error))
-        match code and code & 0xFF:  # the rest of the code tells variants apart
-            case sqlite3.SQLITE_CONSTRAINT:
-                return Constraint(str(error))
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
-                return Busy(f"{self._path}: others kept it for too long ({error}).")
-            # None: it did not even get to SQLite.
-            case None | sqlite3.SQLITE_ERROR | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_TOOBIG:
-                return Misuse(f"{error}: {excerpt(sql)}")
-            case sqlite3.SQLITE_READONLY if self._reads_only:
-                return Misuse(f"one() and all() only read, write with execute(): {excerpt(sql)}")
-            case other:
-                advice = _ADVICE.get(other, "Look into the disk and the log of the machine.")
-                return Unavailable(f"{self._path}: {error}. {advice}")
-
-
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
@@ -329,37 +263,3 @@ async def _patiently(attempt: Callable[[], T], deadline: float) -> T:
         # Jitter, or processes that failed together would fail together again.
         await asyncio.sleep(min(left, pause * random.uniform(0.5, 1)))  # noqa: S311
         pause = min(pause * 2, 0.05)
-
-
-_REFUSALS = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError)
-
-_DUPLICATES = (
-    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-    sqlite3.SQLITE_CONSTRAINT_ROWID,
-    sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-)
-
-_DAMAGED = (
-    "Stop whatever uses it; put a backup in its place, or try `sqlite3 FILE .recover` on a copy."
-)
-_FORBIDDEN = (
-    "Give the user of this process the right to write to the file and to its directory, which"
-    " must be there."
-)
-_ADVICE = {
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_CANTOPEN: _FORBIDDEN,
-    sqlite3.SQLITE_PERM: _FORBIDDEN,
-    sqlite3.SQLITE_READONLY: _FORBIDDEN,
-    sqlite3.SQLITE_FULL: "Make room on the disk; then it goes on by itself.",
-}
-
-
-def _moment(moment: datetime) -> str:
-    # Text of a fixed width, so that it sorts, SQLite's own functions take it, and a person who
-    # looks into the file can read it.
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-_DIALECT = Dialect(moment=_moment)

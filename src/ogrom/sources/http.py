@@ -24,12 +24,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from ogrom import deadline, tracing
 from ogrom.sources._errors import BadAnswer, Busy, Misuse, SourceError, TimedOut, Unavailable
@@ -48,6 +46,9 @@ __all__ = [
     "address",
     "connect",
 ]
+
+if TYPE_CHECKING:  # 9 MB, which a service on embedded sources does without
+    import aiohttp
 
 T = TypeVar("T")
 
@@ -81,6 +82,8 @@ async def connect(
     Raises:
         ValueError: `base` is no URL of an API; the message shows no secret.
     """
+    import aiohttp
+
     place = address(base)
     secret = token or place.secret
     sent = {"Accept": "application/json", **(headers or {})}
@@ -100,7 +103,7 @@ class Client:
     """What `connect` gives. Any number of tasks may use it at once."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base: str, name: str, timeout: float, most: int
+        self, session: "aiohttp.ClientSession", base: str, name: str, timeout: float, most: int
     ) -> None:
         self.base: Final = base
         self.name: Final = name
@@ -167,6 +170,9 @@ class Client:
         kind: str = "",
         absent: tuple[int, ...] = (),
     ) -> T | None:
+        import aiohttp
+        from yarl import URL
+
         seconds = deadline.left(self._timeout) or 0.0
         what = f"{method} {self.base}{path}"
         where = URL(
@@ -215,7 +221,7 @@ class Client:
                     " whether this machine may connect to it."
                 ) from None
 
-    async def _read(self, what: str, answer: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, what: str, answer: "aiohttp.ClientResponse") -> bytes:
         parts: list[bytes] = []
         size = 0
         async for part in answer.content.iter_any():
@@ -227,7 +233,7 @@ class Client:
         return b"".join(parts)
 
     def _decode(
-        self, what: str, into: type[T], answer: aiohttp.ClientResponse, content: bytes
+        self, what: str, into: type[T], answer: "aiohttp.ClientResponse", content: bytes
     ) -> T:
         if not _is_json(answer.content_type):
             raise BadAnswer(

@@ -29,8 +29,9 @@ from ogrom.sources._errors import (
     TimedOut,
     Unavailable,
 )
+from ogrom.sources._protected import Protected
 from ogrom.sources._retry import Retry
-from ogrom.sources._shield import Protected, Shield
+from ogrom.sources._shield import Shield
 
 __all__ = [
     "TRANSITIONS",

@@ -122,7 +122,9 @@ async def migrate(db: Db, steps: Sequence[Step]) -> tuple[int, ...]:
 
 
 @asynccontextmanager
-async def connect(where: str | Path, *, patience: float = 5.0) -> AsyncGenerator[Db, None]:
+async def connect(
+    where: str | Path, *, patience: float = 5.0, wanted: bool = True
+) -> AsyncGenerator[Db, None]:
     """The database at `where`.
 
     A path, or `sqlite:///path`, is a file of SQLite's, which is made if there is none; any number
@@ -133,6 +135,9 @@ async def connect(where: str | Path, *, patience: float = 5.0) -> AsyncGenerator
     holding up the event loop; then it raises `Busy`. Connect in the process that uses it: a
     connection does not outlive a fork.
 
+    Unless the database is `wanted` now, a server that is out of reach is no error here: calls are
+    `Unavailable` until it is there. That it does not let us in, or lacks our database, is one.
+
     Raises:
         Misuse: the URL cannot be right.
         Unavailable: there is no such database, or it does not let us in.
@@ -141,7 +146,7 @@ async def connect(where: str | Path, *, patience: float = 5.0) -> AsyncGenerator
         # A service on SQLite need not load the driver.
         from ogrom.sources._mysql import MysqlDb
 
-        db: SqliteDb | MysqlDb = await MysqlDb.open(str(where), patience)
+        db: SqliteDb | MysqlDb = await MysqlDb.open(str(where), patience, wanted=wanted)
     else:
         db = await SqliteDb.open(_file(where), patience)
     try:

@@ -163,6 +163,31 @@ async def test_scaling_under_load(up):
     assert not load.result.failed, load.result.first_failures
 
 
+async def test_instances_are_added_when_they_are_too_busy(up):
+    """16 requests in flight are too many for one instance: there are 3 soon, and nothing is lost."""
+    await up.live("blue", release("aaaaaaa"), 1)
+    with Load(up.port, ["GET /slow?0.4"], keep=14, new=2) as load:
+        seen = await up.until(lambda seen: seen.environments["blue"].healthy >= 3, seconds=60)
+        assert seen.maximum >= len(seen.environments["blue"].instances)
+    assert not load.result.failed, load.result.first_failures
+    assert "blue: 1 to " in up.said()
+
+
+async def test_other_bounds_hold_from_the_next_start(up):
+    """Those of `ogrom scale` hold over a start, until others are declared."""
+    await up.live("blue", release("aaaaaaa"), 1)
+    await up.target.scale(2, 3)
+    up.kill()
+    up.start()
+    seen = await up.until(lambda seen: seen.environments["blue"].healthy == 2, seconds=60)
+    assert (2, 3) == (seen.minimum, seen.maximum)
+    up.kill()
+    up.maximum = 1
+    up.start()
+    seen = await up.until(lambda seen: len(seen.environments["blue"].instances) == 1, seconds=60)
+    assert (1, 1) == (seen.minimum, seen.maximum)
+
+
 async def test_a_slow_answer_is_waited_for(up):
     """An instance with a request is not ended."""
     await up.live("blue", release("aaaaaaa"), 1)

@@ -82,5 +82,17 @@ async def test_the_buttons_do_what_they_say(tmp_path, monkeypatch):
         async with asyncio.timeout(10):
             while not (tmp_path / "rolled").exists():
                 await asyncio.sleep(0.02)
+        async with asyncio.timeout(10):
+            while page.rolled != "rolled back":
+                await asyncio.sleep(0.02)
+        up.settings.rollback = ("sh", "-c", "echo Nothing was deployed before. >&2; exit 3")
+        async with session.post(f"{root}/rollback", json={}, headers=fields) as answer:
+            assert 202 == answer.status
+        async with session.post(f"{root}/rollback", json={}, headers=fields) as answer:
+            assert 409 == answer.status  # one at a time
+        async with asyncio.timeout(10):
+            while page.rolled == "rolling back …":
+                await asyncio.sleep(0.02)
+        assert "not rolled back: Nothing was deployed before." == page.rolled
     await runner.cleanup()
     assert Scale(2, 3) == up.scaled

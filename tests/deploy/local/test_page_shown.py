@@ -46,6 +46,13 @@ async def test_a_deploy_is_seen_as_it_happens(shown):
                 await page.screenshot(path=Path(where), full_page=True)
             await page.locator("#steps li", has_text="bbbbbbb: live").wait_for(timeout=60_000)
             assert "M" in await page.locator("#rate path.blue").get_attribute("d")
+            assert await page.locator("#rate circle.blue").count()  # told apart without colours
+            assert await page.locator("#rate rect.green").count()
+            await page.locator("#rate").focus()
+            await page.keyboard.press("ArrowLeft")
+            before = await page.locator("#hover").text_content()
+            await page.keyboard.press("PageUp")
+            assert before != await page.locator("#hover").text_content()
             await page.locator("#history tr", has_text="bbbbbbb").wait_for()
             assert [] == page.complaints
             process.communicate(timeout=60)
@@ -62,7 +69,7 @@ async def test_rolling_back_asks_first(shown):
         assert 0 == deployed(up.folder, "deploy", "bbbbbbb")[0]
         await page.locator("#rollback:enabled").wait_for()
         await button.click()
-        await page.get_by_text("All traffic goes from bbbbbbb back").wait_for()
+        await page.get_by_text("All traffic goes from bbbbbbb back to aaaaaaa").wait_for()
         await page.locator("#no").click()
         assert "bbbbbbb" == (await up.target.observe()).live.release.commit
         await button.click()

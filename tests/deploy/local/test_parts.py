@@ -15,9 +15,9 @@ from ogrom.deploy.local import _lease, _logs, _scale
 from ogrom.deploy.local._counts import BOUNDS, Ledger, Tally, quantile
 from ogrom.deploy.local._haproxy import Server, Stat
 from ogrom.deploy.local._instance import Backoff
-from ogrom.deploy.local._page import is_loopback, refusal
 from ogrom.deploy.local._process import identity
 from ogrom.deploy.local._state import Identity, State, Wanted, read, run_directory, write
+from ogrom.loopback import is_loopback, refusal
 
 # Weights
 

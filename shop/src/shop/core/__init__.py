@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ogrom.http import Routes
 from shop.core.collages import collage, collages
 from shop.core.comments import comment, comments
-from shop.core.products import product, products
+from shop.core.products import catalogue, product, products
 from shop.core.ratings import own_rating, ratings
 from shop.core.start import start
 from shop.core.users import user
@@ -14,6 +14,7 @@ from shop.protocols import Collages, Comments, Products, Ratings, Users
 __all__ = [
     "Sources",
     "api",
+    "catalogue",
     "collage",
     "collages",
     "comment",
@@ -38,14 +39,21 @@ class Sources:
     users: Users
 
 
-def api(sources: Sources, locale: str) -> Routes:
-    """The endpoints of one locale."""
+def api(sources: Sources, locale: str, *, fresh: int = 0) -> Routes:
+    """The endpoints of one locale.
+
+    Args:
+        sources: where the data are.
+        locale: whose they are.
+        fresh: for how many seconds caches may give products without asking.
+    """
     return {
         "": start(locale),
+        "/catalogue": catalogue(sources.products, locale),
         "/products": {
-            "": products(sources.products, locale),
+            "": products(sources.products, locale, fresh=fresh),
             "/{product_id}": {
-                "": product(sources.products, locale),
+                "": product(sources.products, locale, fresh=fresh),
                 "/ratings": {
                     "": ratings(sources.ratings, sources.products),
                     "/mine": own_rating(sources.ratings, sources.products, sources.users),

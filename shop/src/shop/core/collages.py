@@ -21,7 +21,7 @@ from ogrom.http import (
     problem,
 )
 from shop.core.auth import CHALLENGE, bearer, is_own
-from shop.core.paging import Page, links
+from shop.core.paging import Page, age, links
 from shop.protocols import Collage, Collages, Products, User, Users
 
 
@@ -48,7 +48,7 @@ def collages(source: Collages, products: Products, users: Users, locale: str) ->
         found = await source.all(user_id=query.user, offset=query.offset, limit=query.per_page)
         items = [_plain(ctx, collage) for collage in found.items]
         fields = links(ctx, query.page, query.per_page, found.total)
-        return Answer({"items": items, "total": found.total}, fields)
+        return Answer({"items": items, "total": found.total}, fields | age(found.age))
 
     async def post(ctx: Context, _: None) -> Outcome:
         draft = await _known(ctx.body(Draft), products)

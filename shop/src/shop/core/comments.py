@@ -19,7 +19,7 @@ from ogrom.http import (
     problem,
 )
 from shop.core.auth import CHALLENGE, bearer, is_own
-from shop.core.paging import Page, links
+from shop.core.paging import Page, age, links
 from shop.core.products import NO_PRODUCT
 from shop.protocols import Comment, Comments, Product, Products, User, Users
 
@@ -41,7 +41,7 @@ def comments(source: Comments, products: Products, users: Users, locale: str) ->
         found = await source.of_product(product.id, offset=page.offset, limit=page.per_page)
         items = [_plain(ctx, comment) for comment in found.items]
         fields = links(ctx, page.page, page.per_page, found.total)
-        return Answer({"items": items, "total": found.total}, fields)
+        return Answer({"items": items, "total": found.total}, fields | age(found.age))
 
     async def post(ctx: Context, product: Product) -> Outcome:
         text = ctx.body(Text).text

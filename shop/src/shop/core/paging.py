@@ -1,4 +1,4 @@
-"""Pages of lists: the query that asks for one, and the links to the others (RFC 8288)."""
+"""Pages of lists: the query that asks for one, the links to the others (RFC 8288), and how old they are."""
 
 from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
@@ -40,3 +40,8 @@ def links(ctx: Context, page: int, per_page: int, total: int) -> dict[str, str]:
         if 1 <= number <= last
     ]
     return {"Link": ", ".join(found)}
+
+
+def age(seconds: float) -> dict[str, str]:
+    """The `Age` of what was kept (RFC 9111, section 5.1); nothing where it has just been asked for."""
+    return {"Age": str(int(seconds))} if seconds >= 1 else {}

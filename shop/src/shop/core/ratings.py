@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ogrom.http import (
+    Answer,
     Context,
     Created,
     NoContent,
@@ -16,6 +17,8 @@ from ogrom.http import (
     problem,
 )
 from shop.core.auth import CHALLENGE, bearer
+from shop.core.caching import public
+from shop.core.paging import age
 from shop.core.products import NO_PRODUCT
 from shop.protocols import Product, Products, Rating, Ratings, User, Users
 
@@ -35,17 +38,18 @@ def ratings(source: Ratings, products: Products) -> Resource[Product]:
     async def show(ctx: Context, product: Product) -> object:
         found = await source.of_product(product.id)
         own = ctx.path_for("own rating", product_id=product.id)
-        return {
+        summary = {
             "count": found.count,
             "mean": found.mean,
             "histogram": found.histogram,
             "links": {"mine": own},
         }
+        return Answer(summary, age(found.age))
 
     return Resource(
         name="ratings",
         exists=find,
-        cache_control="public, no-cache",
+        cache_control=public(),
         handle_ok=show,
         handle_not_found=NO_PRODUCT,
     )

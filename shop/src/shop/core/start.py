@@ -1,6 +1,7 @@
 """Where a client that knows one URL begins."""
 
 from ogrom.http import Context, Resource
+from shop.core.caching import HOUR, public
 
 
 def start(locale: str) -> Resource[None]:
@@ -9,9 +10,7 @@ def start(locale: str) -> Resource[None]:
     def show(ctx: Context, _: None) -> object:
         return {
             "locale": locale,
-            "links": {name: ctx.path_for(name) for name in ("products", "collages")},
+            "links": {name: ctx.path_for(name) for name in ("products", "catalogue", "collages")},
         }
 
-    return Resource(
-        name="start", languages=(locale,), cache_control="public, max-age=3600", handle_ok=show
-    )
+    return Resource(name="start", languages=(locale,), cache_control=public(HOUR), handle_ok=show)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from ogrom.serve import ListenError, serve
+from ogrom.serve import Limits, ListenError, serve, worker
 from ogrom.sources.sql import SourceError
 from shop.run.identity_cmd import identity
 from shop.run.import_cmd import import_catalogue
 from shop.run.migrate_cmd import migrate
 from shop.run.settings import Settings, SettingsError
-from shop.run.wiring import application
+from shop.run.wiring import ANSWER_SECONDS, logged
 from shop.sources.demo import DemoUser
 
 
@@ -47,7 +47,16 @@ main.add_command(migrate)
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder that everything is kept in. [default: $OGROM_STATE or .state]",
 )
-def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> None:
+@click.option(
+    "--workers",
+    envvar="OGROM_WORKERS",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    show_envvar=True,
+    help="How many processes serve. `ogrom up` starts instances of its own: leave it at 1 there.",
+)
+def serve_shop(host: str, port: int, where: str | None, state: Path | None, workers: int) -> None:
     """Serve the shop until it is told to stop (Ctrl-C)."""
     try:
         settings = Settings.from_env()
@@ -58,7 +67,11 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> N
 
     place = where or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
+    first = worker() in {None, 1}
+
     def greet(users: tuple[DemoUser, ...]) -> None:
+        if not first:
+            return
         locale = settings.locales[0]
         look = {
             "de-DE": "rote+Kleider",
@@ -77,7 +90,12 @@ def serve_shop(host: str, port: int, where: str | None, state: Path | None) -> N
         print("\n".join(lines), file=sys.stderr, flush=True)
 
     try:
-        serve(application(settings, greet=greet), place)
+        settings.make_state()
+        make, log = logged(settings, greet=greet)
+        limits = Limits(answer_seconds=ANSWER_SECONDS)
+        serve(make, place, limits=limits, log=log, workers=workers)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
     except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None
     except SourceError as error:

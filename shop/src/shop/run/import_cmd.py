@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ogrom.sources.search import Unavailable
 from shop.run.settings import SettingsError, searched
@@ -93,6 +91,15 @@ def told(report: Report) -> Generator[str]:
 @contextmanager
 def _shown() -> Generator[importing.Progress]:
     """A bar on a terminal; elsewhere a line when a step begins."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     if not console.is_terminal:
         begun: set[str] = set()

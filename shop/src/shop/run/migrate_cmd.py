@@ -34,6 +34,6 @@ def migrate() -> None:
 
 async def _migrate(settings: Settings) -> tuple[int, ...]:
     if settings.db is None:
-        settings.state.mkdir(parents=True, exist_ok=True)
+        settings.make_state()
     async with database(settings) as db:
         return await sql.migrate(db, STEPS)

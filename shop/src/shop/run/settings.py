@@ -1,15 +1,22 @@
 """What the shop is told by its environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import urlsplit
 
 from ogrom.sources import search as engines
 from ogrom.sources import sql
 from ogrom.sources.http import Secret, address
 from shop.protocols import LOCALES
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/?#@:]+)(:\d{1,5})?")
+"""RFC 6454, section 6.2, as browsers write it."""
+
+_RELEASE = re.compile(r"[\w.+-]{0,100}", re.ASCII)
 
 
 class SettingsError(ValueError):
@@ -26,6 +33,7 @@ class Settings:
         products: how many products an empty catalogue is filled with (`OGROM_PRODUCTS`).
         origins: whose pages may use the API (`OGROM_ORIGINS`, comma-separated; "*" for all).
         release: the commit that runs (`OGROM_RELEASE`).
+        fresh: for how many seconds caches may give products without asking (`OGROM_FRESH`).
         db: the MySQL or MariaDB for what people write (`OGROM_DB`, a URL); None for SQLite in `state`.
         demo: whether an empty database is filled with invented users, whose tokens anybody can read
             (`OGROM_DEMO`, 1 or 0). Unless it is said, SQLite is, and a shared database never.
@@ -37,6 +45,8 @@ class Settings:
             `OGROM_PRODUCTS` is set.
         logstash: where log lines go besides standard output (`OGROM_LOGSTASH`,
             `tcp://host:port`).
+        trace: the secret with which a request asks to be traced (`OGROM_TRACE`, at least 16
+            characters); "" for none: then there are no traces.
     """
 
     state: Path = Path(".state")
@@ -44,12 +54,14 @@ class Settings:
     products: int = 2_000
     origins: tuple[str, ...] = ("*",)
     release: str = ""
+    fresh: int = 0
     db: Secret | None = None
     demo: bool | None = None
     users: str = ""
     users_token: Secret = Secret("")  # noqa: RUF009 - it is frozen
     search: engines.Address | None = None
     logstash: tuple[str, int] | None = None
+    trace: Secret = Secret("")  # noqa: RUF009 - it is frozen
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -64,28 +76,69 @@ class Settings:
                 f"OGROM_LOCALES: {', '.join(unknown)} is not spoken here; choose from {', '.join(LOCALES)}."
             )
         search = searched(env.get("OGROM_SEARCH", "").strip())
-        products = env.get("OGROM_PRODUCTS", "0" if search else "2000")
-        if not products.isdecimal() or not 0 <= int(products[:9]) <= 1_000_000:
-            raise SettingsError(f"OGROM_PRODUCTS: {products!r} is not a number from 0 to 1000000.")
         users, users_token = _users(env)
         return cls(
             state=Path(env.get("OGROM_STATE") or ".state"),
             locales=locales or LOCALES,
-            products=int(products),
-            origins=_list(env.get("OGROM_ORIGINS", "*")),
-            release=env.get("OGROM_RELEASE", ""),
+            products=_number(env, "OGROM_PRODUCTS", "0" if search else "2000"),
+            origins=_origins(env.get("OGROM_ORIGINS", "*")),
+            release=_release(env.get("OGROM_RELEASE", "").strip()),
+            fresh=_number(env, "OGROM_FRESH", "0"),
             db=_db(env.get("OGROM_DB", "").strip()),
             demo=_demo(env.get("OGROM_DEMO", "").strip()),
             users=users,
             users_token=users_token,
             search=search,
             logstash=_logstash(env.get("OGROM_LOGSTASH", "").strip()),
+            trace=_trace(env.get("OGROM_TRACE", "").strip()),
         )
+
+    def make_state(self) -> None:
+        """See that there is the folder `state`.
+
+        Raises:
+            SettingsError: there can be none, or we may not write into it.
+        """
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self.state):
+                pass
+        except OSError as error:
+            raise SettingsError(
+                f"OGROM_STATE: nothing can be kept in {self.state} ({error.strerror}). Name a folder"
+                " that this user may write into."
+            ) from None
 
     @property
     def invents(self) -> bool:
         """Whether an empty database is filled with invented users."""
         return self.db is None if self.demo is None else self.demo
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    for each in (found := _list(text)):
+        if each != "*" and not _ORIGIN.fullmatch(each):
+            raise SettingsError(
+                f"OGROM_ORIGINS: {each!r} is no origin, so no browser would ever send it; write"
+                " https://shop.example, without a path, or * for all."
+            )
+    return found
+
+
+def _release(name: str) -> str:
+    if not _RELEASE.fullmatch(name):
+        raise SettingsError(
+            "OGROM_RELEASE: it is sent in a header field; a commit has letters and digits, and"
+            " 100 of them at most."
+        )
+    return name
+
+
+def _number(env: Mapping[str, str], name: str, default: str) -> int:
+    text = env.get(name, default)
+    if not text.isdecimal() or not 0 <= int(text[:9]) <= 1_000_000:
+        raise SettingsError(f"{name}: {text!r} is not a number from 0 to 1000000.")
+    return int(text)
 
 
 def _db(url: str) -> Secret | None:
@@ -142,6 +195,15 @@ def searched(url: str) -> engines.Address | None:
         return engines.address(url) if url else None
     except ValueError as error:
         raise SettingsError(f"OGROM_SEARCH: {error}.") from None
+
+
+def _trace(secret: str) -> Secret:
+    if secret and len(secret) < 16:
+        raise SettingsError(
+            "OGROM_TRACE has fewer than 16 characters, so it is no secret. Make one:"
+            ' python3 -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    return Secret(secret)
 
 
 def _logstash(url: str) -> tuple[str, int] | None:

@@ -5,13 +5,16 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 
 from ogrom.http import Context, Cors, Resource, Routes, Service, ServiceUnavailable
 from ogrom.serve import (
+    Answering,
     App,
     AsgiApp,
+    Check,
     EventIds,
     JsonLog,
     Limits,
@@ -24,12 +27,32 @@ from ogrom.sources import http, sql
 from ogrom.sources import search as engines
 from ogrom.sources.resilience import Shield
 from shop import core
-from shop.protocols import LOCALES, CannotTell, Product, ProductQuery, Products, Users
+from shop.core.caching import HOUR, public
+from shop.protocols import (
+    LOCALES,
+    CannotTell,
+    Collages,
+    Comments,
+    Product,
+    ProductQuery,
+    Products,
+    Ratings,
+    Users,
+)
 from shop.run.settings import Settings
 from shop.sources.catalogue import generate
 from shop.sources.collages import SqlCollages
 from shop.sources.comments import SqlComments
 from shop.sources.demo import DemoUser, fill_demo
+from shop.sources.guarded import (
+    GuardedCollages,
+    GuardedComments,
+    GuardedRatings,
+    GuardedUsers,
+    catalogue_shield,
+    database_shield,
+    guarded,
+)
 from shop.sources.products import TantivyProducts
 from shop.sources.products_elastic import ElasticProducts
 from shop.sources.ratings import SqlRatings
@@ -38,6 +61,12 @@ from shop.sources.users import SqlUsers
 from shop.sources.users_http import HttpUsers, shield
 
 NAME = "shop"
+
+ANSWER_SECONDS = 10.0
+"""By when a request has its answer, whatever its sources do."""
+
+_SOON = 2.0
+"""Seconds after which it may be worth asking again, where nobody says."""
 
 
 @asynccontextmanager
@@ -57,94 +86,127 @@ async def shop(
         greet: is told the invented users, with their tokens.
         shipper: takes the log to logstash, where it goes there.
     """
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.make_state()
     async with AsyncExitStack() as closers:
-        catalogues, engine = await _catalogues(settings, closers)
-        async with database(settings) as db:
-            await sql.migrate(db, STEPS)
-            demo = await _fill(db, next(iter(catalogues.values()))) if settings.invents else ()
-            users, guard = await _users(settings, db, closers)
-            if greet is not None:
-                greet(() if settings.users else demo)
-            finds = {f"search {each}": partial(_find, one) for each, one in catalogues.items()}
-            pings = {"sql": partial(_ping, db)}
-            yield App(
-                service=_service(settings, db, catalogues, users),
-                # What has a server of its own may fail alone: all others stay up.
-                checks={**({} if settings.db else pings), **({} if engine else finds)},
-                optional={
-                    **(pings if settings.db else {}),
-                    **(finds if engine else {}),
-                    **({"users": guard.check} if guard else {}),
-                    **({"logstash": shipper.check} if shipper else {}),
-                },
-                metrics=tuple(
-                    each.metrics for each in (db, guard, shipper, engine) if each is not None
-                ),
-                name=NAME,
-                release=settings.release,
-            )
+        searching = await _catalogues(settings, closers)
+        catalogues = searching.catalogues
+        writing = await _database(settings, next(iter(catalogues.values())), closers)
+        users, identity = await _users(settings, writing, closers)
+        if greet is not None:
+            greet(() if settings.users else writing.demo)
+        shields = [each for each in (searching.shield, writing.shield, identity) if each]
+        told = [writing.db, *shields, shipper, searching.engine]
+        yield App(
+            service=_guarded(settings, _service(settings, writing, catalogues, users)),
+            # What has a server of its own may fail alone: all others stay up.
+            checks={**writing.checks, **searching.checks},
+            optional={
+                **{each.name: each.check for each in shields},
+                **({"logstash": shipper.check} if shipper else {}),
+            },
+            metrics=tuple(each.metrics for each in told if each is not None),
+            name=NAME,
+            release=settings.release,
+        )
 
 
-def database(settings: Settings) -> AbstractAsyncContextManager[sql.Db]:
+def database(settings: Settings, *, wanted: bool = True) -> AbstractAsyncContextManager[sql.Db]:
     """Where that is kept which people write."""
-    return sql.connect(settings.db.reveal() if settings.db else settings.state / "shop.sqlite")
+    where = settings.db.reveal() if settings.db else settings.state / "shop.sqlite"
+    return sql.connect(where, wanted=wanted)
 
 
-async def _catalogues(
-    settings: Settings, stack: AsyncExitStack
-) -> tuple[Mapping[str, Products], engines.Engine | None]:
-    """The catalogue of each locale: in the search engine that is named, or the embedded one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Searching:
+    """The catalogue of each locale; and the engine with its shield, where it is not embedded."""
+
+    catalogues: Mapping[str, Products]
+    engine: engines.Engine | None = None
+    shield: Shield | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+
+
+async def _catalogues(settings: Settings, closers: AsyncExitStack) -> _Searching:
     if settings.search is None:
         embedded: dict[str, Products] = {}
         for locale in settings.locales:
             kept = TantivyProducts.open(settings.state / "products" / locale, locale)
-            stack.callback(kept.close)
+            closers.callback(kept.close)
             kept.fill(generate(settings.products, locale))
             embedded[locale] = kept
-        return embedded, None
-    engine = await stack.enter_async_context(engines.connect(settings.search))
+        finds = {f"search {each}": partial(_find, one) for each, one in embedded.items()}
+        return _Searching(catalogues=embedded, checks=finds)
+    engine = await closers.enter_async_context(engines.connect(settings.search))
     shared = {locale: ElasticProducts(engine, locale) for locale in settings.locales}
-    with suppress(engines.Unavailable):  # it is served from when it is there; until then 503
+
+    async def prepare() -> None:
         for locale, products in shared.items():
             await products.look()
             if settings.products:
                 await products.fill(generate(settings.products, locale))
-    return dict[str, Products](shared), engine
+
+    shield = catalogue_shield()
+    closers.push_async_callback(shield.close)
+    await shield.prepare(prepare)
+    shield.watch(engine.ping)
+    catalogues = guarded(dict[str, Products](shared), shield)
+    return _Searching(catalogues=catalogues, engine=engine, shield=shield)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writing:
+    """Where that is kept which people write; with a shield, where that is a server."""
+
+    db: sql.Db
+    shield: Shield | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    demo: tuple[DemoUser, ...] = ()
+
+
+async def _database(settings: Settings, products: Products, closers: AsyncExitStack) -> _Writing:
+    db = await closers.enter_async_context(database(settings, wanted=False))
+    demo: tuple[DemoUser, ...] = ()
+
+    async def prepare() -> None:
+        nonlocal demo
+        await sql.migrate(db, STEPS)
+        if settings.invents:
+            demo = await _fill(db, products)
+
+    ping = partial(_ping, db)
+    if settings.db is None:
+        await prepare()
+        return _Writing(db=db, checks={"sql": ping}, demo=demo)
+    shield = database_shield()
+    closers.push_async_callback(shield.close)
+    await shield.prepare(prepare)
+    shield.watch(ping)
+    return _Writing(db=db, shield=shield, demo=demo)
 
 
 async def _users(
-    settings: Settings, db: sql.Db, stack: AsyncExitStack
+    settings: Settings, writing: _Writing, closers: AsyncExitStack
 ) -> tuple[Users, Shield | None]:
     """Who knows the users: the identity API, behind its shield, or our own database."""
     if not settings.users:
-        return SqlUsers(db), None
-    client = await stack.enter_async_context(
+        own = SqlUsers(writing.db)
+        return (GuardedUsers(own, writing.shield) if writing.shield else own), None
+    client = await closers.enter_async_context(
         http.connect(settings.users, name="identity API", token=settings.users_token, timeout=2)
     )
     guard = shield()
-    stack.push_async_callback(guard.close)
+    closers.push_async_callback(guard.close)
     return HttpUsers(client, guard), guard
 
 
 def _service(
-    settings: Settings, db: sql.Db, catalogues: Mapping[str, Products], users: Users
+    settings: Settings, writing: _Writing, catalogues: Mapping[str, Products], users: Users
 ) -> Service:
-    ratings = SqlRatings(db)
     routes: Routes = {
         "/": _home(settings.locales),
         "/v1": {
-            f"/{locale}": core.api(
-                core.Sources(
-                    products=products,
-                    ratings=ratings,
-                    comments=SqlComments(db, locale),
-                    collages=SqlCollages(db, locale),
-                    users=users,
-                ),
-                locale,
-            )
-            for locale, products in catalogues.items()
+            f"/{locale}": core.api(each, locale, fresh=settings.fresh)
+            for locale, each in _sources(writing, catalogues, users).items()
         },
     }
     return Service(
@@ -154,8 +216,39 @@ def _service(
     )
 
 
-def _unavailable(_: sql.Unavailable) -> ServiceUnavailable:
-    return ServiceUnavailable("A source of data does not answer. Try again later.", retry_after=2)
+def _guarded(settings: Settings, service: Service) -> Answering:
+    """The service; with traces for who has the secret, where there is one."""
+    if not settings.trace:
+        return service
+    from ogrom.trace import Guarded  # nothing of it is loaded where nobody asked for it
+
+    return Guarded(service, settings.trace.reveal())
+
+
+def _sources(
+    writing: _Writing, catalogues: Mapping[str, Products], users: Users
+) -> dict[str, core.Sources]:
+    """All that each locale's endpoints need."""
+    db, guard = writing.db, writing.shield
+    ratings: Ratings = SqlRatings(db)
+    if guard is not None:
+        ratings = GuardedRatings(ratings, guard)
+    found: dict[str, core.Sources] = {}
+    for locale, products in catalogues.items():
+        comments: Comments = SqlComments(db, locale)
+        collages: Collages = SqlCollages(db, locale)
+        if guard is not None:
+            comments = GuardedComments(comments, guard, locale)
+            collages = GuardedCollages(collages, guard, locale)
+        found[locale] = core.Sources(
+            products=products, ratings=ratings, comments=comments, collages=collages, users=users
+        )
+    return found
+
+
+def _unavailable(error: sql.Unavailable) -> ServiceUnavailable:
+    detail = "A source of data does not answer. Try again later."
+    return ServiceUnavailable(detail, retry_after=ceil(error.retry_after or _SOON))
 
 
 def _cannot_tell(error: CannotTell) -> ServiceUnavailable:
@@ -168,7 +261,7 @@ def _home(locales: tuple[str, ...]) -> Resource[None]:
     def show(_: Context, __: None) -> object:
         return {"name": NAME, "versions": {"v1": {each: f"/v1/{each}" for each in locales}}}
 
-    return Resource(name="home", cache_control="public, max-age=3600", handle_ok=show)
+    return Resource(name="home", cache_control=public(HOUR), handle_ok=show)
 
 
 async def _fill(db: sql.Db, products: Products) -> tuple[DemoUser, ...]:
@@ -186,22 +279,26 @@ async def _find(products: Products) -> None:
     await products.search(ProductQuery(per_page=1))
 
 
-def application(
-    settings: Settings | None = None,
-    *,
-    limits: Limits | None = None,
-    greet: Callable[[tuple[DemoUser, ...]], object] | None = None,
-) -> AsgiApp:
+def application(settings: Settings | None = None, *, limits: Limits | None = None) -> AsgiApp:
     """The shop as an ASGI application, for any server: `uvicorn --factory shop.run:application`."""
-    chosen = settings or Settings.from_env()
-    log, shipper = _log(chosen)
+    make, log = logged(settings or Settings.from_env())
+    return asgi(make, limits=limits or Limits(answer_seconds=ANSWER_SECONDS), log=log)
+
+
+def logged(
+    settings: Settings, *, greet: Callable[[tuple[DemoUser, ...]], object] | None = None
+) -> tuple[Callable[[], AbstractAsyncContextManager[App]], JsonLog]:
+    """What opens the shop, with its log; and the log, which `serve` and `asgi` tell of requests."""
+    log, shipper = _log(settings)
 
     @asynccontextmanager
-    async def logged() -> AsyncGenerator[App]:
+    async def opened() -> AsyncGenerator[App]:
         handler = LogHandler(log)
         logging.getLogger().addHandler(handler)
+        if shipper is not None:
+            shipper.start()
         try:
-            async with shop(chosen, greet=greet, shipper=shipper) as app:
+            async with shop(settings, greet=greet, shipper=shipper) as app:
                 yield app
         finally:
             logging.getLogger().removeHandler(handler)
@@ -209,7 +306,7 @@ def application(
             if shipper is not None:
                 await asyncio.to_thread(shipper.close)
 
-    return asgi(logged, limits=limits, log=log)
+    return opened, log
 
 
 def _log(settings: Settings) -> tuple[JsonLog, Shipper | None]:
@@ -224,9 +321,10 @@ def _log(settings: Settings) -> tuple[JsonLog, Shipper | None]:
 
     def write(lines: bytes) -> None:
         stamped = stamp(lines)
-        shipper.put(stamped)
+        for line in stamped.splitlines(keepends=True):
+            shipper.put(line)
         to_stdout(stamped)
 
     shipper = Shipper(host, port, settings.state / "log", tell=tell)
     log = JsonLog(NAME, settings.release, write=write)
-    return log, shipper.start()
+    return log, shipper

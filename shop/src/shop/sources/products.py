@@ -1,11 +1,12 @@
-"""`Products` kept in an embedded search index: one directory and one language per locale."""
+"""`Products` kept in a search index, and in the embedded one: one directory and one language per locale."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -13,13 +14,14 @@ from ogrom.sources.search import (
     Document,
     Draft,
     Found,
+    Index,
     Range,
     Schema,
     Search,
     TantivyIndex,
     collation,
 )
-from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery
+from shop.protocols import FACETS, FacetValue, Product, ProductPage, ProductQuery, Replaced
 
 GENERATED = "generated"
 IMPORTED = "imported"
@@ -40,16 +42,28 @@ _DECODE = msgspec.json.Decoder(Product)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class TantivyProducts:
-    """The catalogue of one locale, in one directory that any number of processes may read."""
+class KeptIndex(Index, Protocol):
+    """An index that knows what it was made of."""
 
-    def __init__(self, index: TantivyIndex) -> None:
+    @property
+    def origin(self) -> str | None:
+        """What the writer of the documents called itself; None in an empty store."""
+        ...
+
+    @property
+    def label(self) -> str | None:
+        """The label of the draft that became live; None in an empty store."""
+        ...
+
+
+K = TypeVar("K", bound=KeptIndex)
+
+
+class IndexedProducts(Generic[K]):
+    """The catalogue of one locale, as any index answers; how it is filled is each engine's own."""
+
+    def __init__(self, index: K) -> None:
         self._index = index
-
-    @classmethod
-    def open(cls, path: Path, locale: str) -> "TantivyProducts":
-        """The catalogue kept in this directory; an empty one where there is none yet."""
-        return cls(TantivyIndex(path, schema(locale)))
 
     @property
     def revision(self) -> str:
@@ -66,21 +80,47 @@ class TantivyProducts:
         """The label of the import that was last; None where there was none."""
         return None if self.generated else self._index.label
 
-    def __len__(self) -> int:
-        return len(self._index)
-
     async def search(self, query: ProductQuery) -> ProductPage:
         """The page asked for, and the counts of each facet by all filters but its own.
 
         Text finds the products that have all its words; where these are few, those that lack
         some follow. Products that have no price come last in either order of prices.
         """
-        return shown(await self._index.search(asked(query)))
+        return _shown(await self._index.search(_asked(query)))
 
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
         body = await self._index.get(product_id)
-        return None if body is None else product(body)
+        return None if body is None else _DECODE.decode(body)
+
+    async def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
+        """All products, some at a time, by name. Raises `Replaced` where they change meanwhile."""
+        order, descending = _ORDERS["name"]
+        begun, offset, total = self.revision, 0, 1
+        while offset < total:
+            found = await self._index.search(
+                Search(order=order, descending=descending, offset=offset, limit=_AT_ONCE)
+            )
+            if self.revision != begun:
+                raise Replaced
+            yield tuple(map(_DECODE.decode, found.bodies))
+            offset, total = offset + _AT_ONCE, found.total
+
+
+_AT_ONCE = 200
+"""How many products are read before any of them is passed on."""
+
+
+class TantivyProducts(IndexedProducts[TantivyIndex]):
+    """The catalogue of one locale, in one directory that any number of processes may read."""
+
+    @classmethod
+    def open(cls, path: Path, locale: str) -> "TantivyProducts":
+        """The catalogue kept in this directory; an empty one where there is none yet."""
+        return cls(TantivyIndex(path, schema(locale)))
+
+    def __len__(self) -> int:
+        return len(self._index)
 
     def fill(self, products: Iterable[Product]) -> bool:
         """Keep these generated products, unless there are products already; whether it did.
@@ -155,15 +195,10 @@ def document(product: Product) -> Document:
     )
 
 
-def product(body: bytes) -> Product:
-    """The product that a document was made of."""
-    return _DECODE.decode(body)
-
-
-def shown(found: Found) -> ProductPage:
+def _shown(found: Found) -> ProductPage:
     """What an index found, as products."""
     return ProductPage(
-        tuple(map(product, found.bodies)),
+        tuple(map(_DECODE.decode, found.bodies)),
         found.total,
         {
             name: tuple(FacetValue(value, count) for value, count in values)
@@ -172,7 +207,7 @@ def shown(found: Found) -> ProductPage:
     )
 
 
-def asked(query: ProductQuery) -> Search:
+def _asked(query: ProductQuery) -> Search:
     """A client's query as an index's."""
     order, descending = _ORDERS[query.sort]
     return Search(

@@ -7,48 +7,24 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from ogrom.sources.search import Busy, Draft, ElasticIndex, Engine, drafts
-from shop.protocols import Product, ProductPage, ProductQuery
-from shop.sources.products import GENERATED, IMPORTED, asked, document, product, schema, shown
+from shop.protocols import Product
+from shop.sources.products import GENERATED, IMPORTED, IndexedProducts, document, schema
 
 
-class ElasticProducts:
+class ElasticProducts(IndexedProducts[ElasticIndex]):
     """The catalogue of one locale, in an engine that any number of processes ask."""
 
     def __init__(self, engine: Engine, locale: str) -> None:
-        self._index = ElasticIndex(engine, locale.lower(), schema(locale))
-
-    @property
-    def revision(self) -> str:
-        """Changes whenever the catalogue does; never repeats within one store."""
-        return self._index.revision
-
-    @property
-    def generated(self) -> bool:
-        """Whether these are products for show, to be dropped when real ones come."""
-        return self._index.origin == GENERATED
-
-    @property
-    def label(self) -> str | None:
-        """The label of the import that was last; None where there was none."""
-        return None if self.generated else self._index.label
-
-    async def search(self, query: ProductQuery) -> ProductPage:
-        """The page asked for, and the counts of each facet by all filters but its own."""
-        return shown(await self._index.search(asked(query)))
-
-    async def by_id(self, product_id: str) -> Product | None:
-        """The product, or None where there is no such id."""
-        body = await self._index.get(product_id)
-        return None if body is None else product(body)
+        super().__init__(ElasticIndex(engine, locale.lower(), schema(locale)))
 
     async def look(self) -> None:
         """Find out what there is; what an older release has left is made ours."""
         await self._index.catch_up()
 
-    async def fill(self, products: Iterable[Product]) -> None:
-        """Keep these generated products, unless there are products already."""
+    async def fill(self, products: Iterable[Product]) -> bool:
+        """Keep these generated products, unless there are products already; whether it did."""
         if self._index.origin is not None:
-            return
+            return False
         with TemporaryDirectory() as folder:
             draft = drafts(Path(folder)).draft(GENERATED, keep=False)
             try:
@@ -56,8 +32,10 @@ class ElasticProducts:
                 await self._index.publish(draft, "", GENERATED)
             except Busy:
                 await self._index.refresh()  # another process was faster
+                return False
             finally:
                 draft.close()
+        return True
 
     @asynccontextmanager
     async def importing(self, label: str, folder: Path) -> AsyncGenerator[Draft]:

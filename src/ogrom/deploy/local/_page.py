@@ -1,36 +1,30 @@
 """What the page that shows a target is made of: its files, the state, one sample a second, two buttons.
 
-It listens on loopback alone. A page of another site may still make a browser send requests here, so
-what changes something must name a loopback host (DNS rebinding), come from our own origin, be JSON,
-and carry the token that our page was given (OWASP, Cross-Site Request Forgery Prevention).
+It listens on loopback alone; what `ogrom.loopback` refuses is refused.
 """
 
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from msgspec import MsgspecError, json
 
+from ogrom.deploy._history import before, read
 from ogrom.deploy._target import DeployError, TargetError
+from ogrom.deploy.local import _logs
 from ogrom.deploy.local._control import Scale
 from ogrom.deploy.local._counts import Sample
 from ogrom.deploy.local._supervisor import Supervisor, run_command
+from ogrom.loopback import POLICY, is_loopback, refusal
 
 FILES: Final = Path(__file__).parent.parent / "page"
-TOKEN_FIELD: Final = "Ogrom-Token"  # noqa: S105 - a field's name
 PLACEHOLDER: Final = "{{ogrom-token}}"
 """What index.html has in the place of the token."""
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""Nothing from elsewhere, no script but our files (W3C, Content Security Policy)."""
 _LINES: Final = 200
 
 
@@ -40,7 +34,9 @@ class Page:
     def __init__(self, up: Supervisor) -> None:
         self._up = up
         self.token: Final = _token(up.folder / "page.token")
-        self._commands: set[asyncio.Task[int]] = set()
+        self._rolling: asyncio.Task[None] | None = None
+        self.rolled = ""
+        """What came of the last rollback that was asked for here."""
 
     def application(self) -> web.Application:
         """What answers."""
@@ -88,7 +84,9 @@ class Page:
 
     async def _now(self) -> bytes:
         settings = self._up.settings
-        history = await asyncio.to_thread(_last_lines, settings.folder / "history.jsonl")
+        file = settings.folder / "history.jsonl"
+        history = await asyncio.to_thread(_last_lines, file)
+        back = await asyncio.to_thread(lambda: before(read(file)))
         journals = sorted((settings.folder / "rollouts").glob("*.jsonl"))
         journal = await asyncio.to_thread(_last_lines, journals[-1]) if journals else []
         return json.encode(
@@ -99,6 +97,8 @@ class Page:
                 "series": self._up.series,
                 "history": history,
                 "journal": journal,
+                "back": back,
+                "rolled": self.rolled,
             }
         )
 
@@ -126,6 +126,7 @@ class Page:
                         for name, each in environments.items()
                     ],
                     await asyncio.to_thread(self._written),
+                    self.rolled,
                 )
                 if now != shown:
                     shown = now
@@ -144,10 +145,18 @@ class Page:
         command = self._up.settings.rollback
         if not command:
             return web.json_response({"detail": "Nothing can roll back here."}, status=501)
-        task = asyncio.create_task(run_command(command, self._up.folder))
-        self._commands.add(task)
-        task.add_done_callback(self._commands.discard)
-        return web.json_response({"detail": "rolling back"}, status=202)
+        if self._rolling is not None and not self._rolling.done():
+            return web.json_response({"detail": "It is rolling back already."}, status=409)
+        self.rolled = "rolling back …"
+        self._rolling = asyncio.create_task(self._roll(command))
+        return web.json_response({"detail": self.rolled}, status=202)
+
+    async def _roll(self, command: Sequence[str]) -> None:
+        """Run the command, and keep what came of it for the page."""
+        log = self._up.folder / "logs" / "commands.log"
+        status = await run_command(command, self._up.folder)
+        words = "" if status == 0 else await asyncio.to_thread(_logs.tail, log, 1)
+        self.rolled = "rolled back" if status == 0 else f"not rolled back: {''.join(words)}"
 
     async def _scale(self, request: web.Request) -> web.Response:
         try:
@@ -156,42 +165,6 @@ class Page:
         except (DeployError, MsgspecError) as error:
             return web.json_response({"detail": str(error)}, status=422)
         return web.json_response({"minimum": wanted.minimum, "maximum": wanted.maximum})
-
-
-def refusal(host: str, method: str, fields: dict[str, str], token: str) -> str:
-    """Why a request is refused; empty where it is not.
-
-    Args:
-        host: what it says in `Host`.
-        method: of the request.
-        fields: of its header; names in any case.
-        token: what our page was given.
-    """
-    given = {name.lower(): value for name, value in fields.items()}
-    if not is_loopback(host):
-        return f"{host} is not this machine."
-    if method in {"GET", "HEAD"}:
-        return ""
-    if given.get("origin", f"http://{host}") != f"http://{host}":
-        return "It comes from another site."
-    if given.get("sec-fetch-site", "same-origin") != "same-origin":
-        return "It comes from another site."
-    if given.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return "It is not application/json."
-    if not secrets.compare_digest(given.get(TOKEN_FIELD.lower(), "").encode(), token.encode()):
-        return f"{TOKEN_FIELD} is not that of the page: load it again."
-    return ""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a `Host` names this machine by a name that no name server answers for."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name in {"localhost", "::1"} or (
-        name.startswith("127.") and name.replace(".", "").isdecimal()
-    )
 
 
 def _token(file: Path) -> str:

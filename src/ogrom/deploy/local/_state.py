@@ -68,6 +68,8 @@ class State(Struct, frozen=True):
     """The newest fencing token seen."""
     minimum: int = 1
     maximum: int = 1
+    declared: tuple[int, int] | None = None
+    """The bounds that `ogrom up` was last started with: `ogrom scale` holds until they change."""
     proxy: Identity | None = None
 
     def __getitem__(self, name: Name) -> Wanted:

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,6 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ogrom.deploy._launch import Launch
 from ogrom.deploy._target import (
     NAMES,
     Answer,
@@ -35,21 +34,10 @@ from ogrom.deploy._target import (
 from ogrom.deploy.local import _haproxy as haproxy
 from ogrom.deploy.local import _lease, _logs, _scale
 from ogrom.deploy.local._counts import BOUNDS, Ledger, Sample, Tally
-from ogrom.deploy.local._instance import Place, Runner
+from ogrom.deploy.local._fleet import Fleet, Launcher
 from ogrom.deploy.local._process import identity, is_alive, marked
 from ogrom.deploy.local._proxy import Proxy
-from ogrom.deploy.local._state import (
-    SLOTS,
-    Slot,
-    State,
-    read,
-    run_directory,
-    with_environment,
-    write,
-)
-
-Launcher = Callable[[Release], Launch]
-"""Verifies a release and says how it is started; may take its time. Raises ArtifactError."""
+from ogrom.deploy.local._state import SLOTS, read, run_directory, write
 
 
 class Settings(Struct, frozen=True):
@@ -92,15 +80,10 @@ class Supervisor:
         self.stopping: Final = asyncio.Event()
         self.samples: Final[set[asyncio.Queue[Sample]]] = set()
         self._launcher = launcher
-        self._state = State(minimum=settings.minimum, maximum=settings.maximum)
-        self._saved: State | None = None
-        self._runners: dict[Name, dict[int, Runner]] = {name: {} for name in NAMES}
-        self._launches: dict[Name, Launch | None] = dict.fromkeys(NAMES)
         self._dirty = asyncio.Event()
         self._changing = asyncio.Lock()
         self._busy: deque[_scale.Busy] = deque(maxlen=120)
         self._flying: dict[Name, int] = dict.fromkeys(NAMES, 0)
-        self._retiring: set[asyncio.Task[None]] = set()
         self._told: dict[str, str] = {}
 
     # Its life
@@ -154,101 +137,81 @@ class Supervisor:
 
     async def _begin(self) -> None:
         program = haproxy.find()
-        run = run_directory(self.folder)
-        self._state = read(self.folder / "state.json", State, self._state)
-        self._tally = Tally(read(self.folder / "counts.json", Ledger, Ledger()))
-        self._proxy = Proxy(
-            program,
-            self.settings.listen,
+        settings = self.settings
+        fleet = self._fleet = Fleet(
             self.folder,
-            run,
-            wanted=self.servers,
+            self._launcher,
+            in_flight=self._in_flight,
+            drain_seconds=settings.drain_seconds,
+            stop_seconds=settings.stop_seconds,
             changed=self._changed,
             say=self.say,
         )
-        self._run = run
+        declared = settings.minimum, settings.maximum
+        if declared != fleet.state.declared:
+            self._note(minimum=settings.minimum, maximum=settings.maximum, declared=declared)
+        self._tally = Tally(read(self.folder / "counts.json", Ledger, Ledger()))
+        self._proxy = Proxy(
+            program,
+            settings.listen,
+            self.folder,
+            self.sockets,
+            wanted=fleet.servers,
+            changed=self._changed,
+            say=self.say,
+        )
         await self._put_away_strays()
         for name in NAMES:
-            await self._find(name)
-        await self._proxy.begin(self._state.proxy)
+            await fleet.find(name)
+        await self._proxy.begin(fleet.state.proxy)
         for name in NAMES:  # some may have been about to end when we were killed
-            if self._state[name].release is not None:
-                await self._resize(name, self._state[name].instances)
+            if fleet.state[name].release is not None:
+                await fleet.resize(name, self._within(name))
         self._changed()
         self._save()
 
+    def _within(self, name: Name) -> int:
+        """How many instances an environment keeps: the live one, as many as the bounds allow."""
+        state = self._fleet.state
+        count = state[name].instances
+        return min(max(count, state.minimum), state.maximum) if name == state.live else count
+
     async def _put_away_strays(self) -> None:
         """End what was started and could not be noted before we were killed."""
-        known = {slot.process for name in NAMES for slot in self._state[name].slots.values()}
-        known.add(self._state.proxy)
+        known = self._fleet.known()
         for mark, pids in marked(f"{self.folder}/").items():
             for pid in pids:
                 found = identity(pid)
                 if found is None or found in known:
                     continue
-                if mark == f"{self.folder}/haproxy" and not (
-                    self._state.proxy and is_alive(self._state.proxy)
-                ):
-                    self._state = msgspec.structs.replace(self._state, proxy=found)
+                proxy = self._fleet.state.proxy
+                if mark == self._proxy.mark and not (proxy and is_alive(proxy)):
+                    self._note(proxy=found)
                     continue
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
 
-    async def _find(self, name: Name) -> None:
-        """Find or start what an environment has to have."""
-        wanted = self._state[name]
-        if wanted.release is None:
-            return
-        try:
-            self._launches[name] = await asyncio.to_thread(self._launcher, wanted.release)
-        except DeployError as error:
-            self.say(f"{name}: {error}")
-        slots = dict(wanted.slots)
-        for number in range(1, SLOTS + 1):
-            if len(slots) >= wanted.instances:
-                break
-            slots.setdefault(number, Slot())
-        for number, slot in slots.items():
-            try:
-                self._runner(name, number, wanted.release, slot).begin()
-            except DeployError as error:
-                self.say(str(error))
-
     async def _end(self) -> None:
-        settings = self.settings
-        await self._proxy.end(settings.drain_seconds)
-        await asyncio.gather(
-            *(each.end(settings.stop_seconds) for each in self._all()), return_exceptions=True
-        )
-        for task in self._retiring:
-            task.cancel()
-        self._save()
-        self.say(f"{settings.name} is down. `ogrom up {settings.name}` starts it again as it was.")
-
-    def _all(self) -> list[Runner]:
-        return [each for name in NAMES for each in self._runners[name].values()]
-
-    def _runner(self, name: Name, number: int, release: Release, slot: Slot | None) -> Runner:
-        made = self._runners[name][number] = Runner(
-            Place(self.folder, self._run, name, number),
-            release,
-            self._launches[name],
-            self._changed,
-            slot=slot,
-        )
-        return made
+        name = self.settings.name
+        await self._proxy.end(self.settings.drain_seconds)
+        self._note(proxy=self._proxy.known)
+        await self._fleet.end()
+        self.say(f"{name} is down. `ogrom up {name}` starts it again as it was.")
 
     def _changed(self) -> None:
         self._dirty.set()
 
+    def _note(self, **changes: object) -> None:
+        self._fleet.state = msgspec.structs.replace(self._fleet.state, **changes)
+
     def _save(self) -> None:
-        state = msgspec.structs.replace(self._state, proxy=self._proxy.known)
-        for name in NAMES:
-            slots = {number: each.slot for number, each in self._runners[name].items()}
-            state = with_environment(state, name, msgspec.structs.replace(state[name], slots=slots))
-        if state != self._saved:
-            write(self.folder / "state.json", state)
-            self._state = self._saved = state
+        self._note(proxy=self._proxy.known)
+        self._fleet.save()
+
+    async def _in_flight(self, server: str) -> int | None:
+        await self._proxy.tell()
+        stat = (await self._proxy.stats()).get(server)
+        return None if stat is None else stat.in_flight
 
     async def _follow(self) -> None:
         """Note what has changed, and make HAProxy follow it."""
@@ -264,11 +227,11 @@ class Supervisor:
             await asyncio.sleep(0.01)
 
     def _news(self) -> None:
-        for runner in self._all():
+        told, self._told = self._told, {}
+        for runner in self._fleet:
             server, instance = runner.place.server, runner.instance
-            line = f"{server} {instance.state}"
-            if self._told.get(server) != line:
-                self._told[server] = line
+            line = self._told[server] = f"{server} {instance.state}"
+            if told.get(server) != line:
                 bad = instance.state in {"unhealthy", "restarting", "stopped"}
                 self.say(f"{line}: {instance.detail}" if bad and instance.detail else line)
 
@@ -276,13 +239,13 @@ class Supervisor:
         while True:
             await asyncio.sleep(1 - time.time() % 1)
             await self._measure()
-            shares: dict[Name, int] = {name: self._state[name].share for name in NAMES}
+            shares: dict[Name, int] = {name: self._fleet.state[name].share for name in NAMES}
             sample = self._tally.sample(time.time(), shares, self._flying)
             for queue in self.samples:
                 queue.put_nowait(sample)
             with contextlib.suppress(TargetError):
                 write(self.folder / "counts.json", self._tally.ledger, durable=False)
-            for runner in self._all():
+            for runner in self._fleet:
                 _logs.rotate(runner.place.log)
             await self._autoscale(sample)
 
@@ -297,12 +260,12 @@ class Supervisor:
         self._flying = {name: each.in_flight for name, each in haproxy.sums(found).items()}
 
     async def _autoscale(self, sample: Sample) -> None:
-        live = self._state.live
-        bounds = (self._state.minimum, self._state.maximum)
-        if live is None or self._state[live].share < 100 or self._changing.locked():
+        live = self._fleet.state.live
+        bounds = (self._fleet.state.minimum, self._fleet.state.maximum)
+        if live is None or self._fleet.state[live].share < 100 or self._changing.locked():
             self._busy.clear()  # while traffic is shared out nothing is compared
             return
-        count = self._state[live].instances
+        count = self._fleet.state[live].instances
         load = max(sample.busy[live], float(self._flying[live]))
         self._busy.append(_scale.Busy(sample.at, load, count))
         number = _scale.wanted(self._busy, sample.at, bounds)
@@ -310,7 +273,7 @@ class Supervisor:
             async with self._changing:
                 self.say(f"{live}: {count} to {number} instances, {load:.0f} requests in flight")
                 with contextlib.suppress(DeployError):
-                    await self._resize(live, number)
+                    await self._fleet.resize(live, number)
 
     async def _resume(self) -> None:
         """End or undo a rollout that nobody works at any more."""
@@ -324,51 +287,21 @@ class Supervisor:
             await run_command(self.settings.resume, self.folder)
             failures = failures + 1 if self.settings.unfinished() else 0
 
-    # What HAProxy is to do
-
-    def servers(self) -> haproxy.Servers:
-        """How each server is wanted now.
-
-        An instance takes part when it is healthy. Where none of its environment is, those that were
-        once take part still: HAProxy's own checks find the first that is well again.
-        """
-        taking = {name: self._taking(self._runners[name].values()) for name in NAMES}
-        shares: dict[Name, int] = {name: self._state[name].share for name in NAMES}
-        weights = haproxy.weights(shares, {name: len(taking[name]) for name in NAMES})
-        return {
-            each.place.server: (
-                haproxy.Server("ready", weights[each.place.name])
-                if each in taking[each.place.name] and shares[each.place.name]
-                else haproxy.Server("drain")
-            )
-            for each in self._all()
-        }
-
-    @staticmethod
-    def _taking(runners: Iterable[Runner]) -> list[Runner]:
-        there = [each for each in runners if not each.draining]
-        healthy = [each for each in there if each.healthy]
-        return healthy or [each for each in there if each.slot.proven and not each.stopped]
-
     # What is asked of it: the target's Protocol
 
     def _fence(self, token: int) -> None:
-        newest = max(self._state.token, _lease.held(self.folder).token)
+        newest = max(self._fleet.state.token, _lease.held(self.folder).token)
         if token < newest:
             raise Fenced(
                 f"Token {token} is older than {newest}: another deployer has taken over since."
                 " Nothing was changed."
             )
-        self._state = msgspec.structs.replace(self._state, token=token)
-
-    def _want(self, name: Name, **changes: object) -> None:
-        wanted = msgspec.structs.replace(self._state[name], **changes)
-        self._state = with_environment(self._state, name, wanted)
+        self._note(token=token)
 
     async def observe(self) -> Observation:
         """What is so now."""
         await self._measure()
-        state = self._state
+        state = self._fleet.state
         return Observation(
             at=datetime.now(UTC),
             environments={
@@ -376,9 +309,7 @@ class Supervisor:
                     name=name,
                     release=state[name].release,
                     wanted=state[name].instances,
-                    instances=tuple(
-                        each.instance for _, each in sorted(self._runners[name].items())
-                    ),
+                    instances=tuple(each.instance for each in self._fleet.of(name)),
                     share=state[name].share,
                     in_flight=self._flying[name],
                     counts=self._tally.counts(name),
@@ -410,31 +341,17 @@ class Supervisor:
             if not 1 <= instances <= SLOTS:
                 raise TargetError(f"{instances} instances: an environment has 1 to {SLOTS}.")
             self._without_traffic(name)
-            launch = await asyncio.to_thread(self._launcher, release)
-            if self._state[name].release != release:
-                await self._empty(name)
-            for each in [each for each in self._runners[name].values() if each.stopped]:
-                await self._remove(each)
-            self._launches[name] = launch
-            if not self._runners[name]:
-                for number in range(1, SLOTS + 1):
-                    _logs.begin(Place(self.folder, self._run, name, number).log)
-            self._want(name, release=release)
-            try:
-                await self._resize(name, instances)
-            except TargetError:
-                await self._empty(name)
-                raise
+            await self._fleet.start(name, release, instances)
 
     async def stop(self, name: Name, token: int) -> None:
         """See `Target.stop`."""
         async with self._changing:
             self._fence(token)
             self._without_traffic(name)
-            await self._empty(name)
+            await self._fleet.empty(name)
 
     def _without_traffic(self, name: Name) -> None:
-        if share := self._state[name].share:
+        if share := self._fleet.state[name].share:
             raise TargetError(
                 f"{name} has {share} % of the traffic: shift it to {other(name)} first."
             )
@@ -448,14 +365,14 @@ class Supervisor:
                 raise TargetError(f"The shares {dict(shares)} are not percent that add up to 100.")
             for name, share in full.items():
                 if share and not any(
-                    each.healthy and not each.draining for each in self._runners[name].values()
+                    each.healthy and not each.draining for each in self._fleet.of(name)
                 ):
                     raise TargetError(
                         f"{name} has no healthy instance to give {share} % of the traffic to."
                         f" Its log: ogrom logs {name}"
                     )
             for name, share in full.items():
-                self._want(name, share=share)
+                self._fleet.want(name, share=share)
             self._save()
             await self._tell()
 
@@ -475,18 +392,17 @@ class Supervisor:
         if not 1 <= minimum <= maximum <= SLOTS:
             raise TargetError(f"{minimum}..{maximum} instances: write 1 to {SLOTS}, rising.")
         async with self._changing:
-            self._state = msgspec.structs.replace(self._state, minimum=minimum, maximum=maximum)
-            live = self._state.live
+            self._note(minimum=minimum, maximum=maximum)
+            live = self._fleet.state.live
             if live is not None:
-                count = self._state[live].instances
-                await self._resize(live, min(max(count, minimum), maximum))
+                await self._fleet.resize(live, self._within(live))
             self._save()
 
     async def ask(
         self, name: Name, method: str, path: str, fields: Mapping[str, str]
     ) -> list[Answer]:
         """See `Target.ask`."""
-        runners = [each for _, each in sorted(self._runners[name].items()) if not each.draining]
+        runners = [each for each in self._fleet.of(name) if not each.draining]
         return list(await asyncio.gather(*(each.ask(method, path, fields) for each in runners)))
 
     async def tail(self, name: Name, lines: int) -> str:
@@ -498,66 +414,6 @@ class Supervisor:
         some = [(file.stem, _logs.tail(file, lines)) for file in files]
         each = max(1, lines // max(1, sum(bool(said) for _, said in some)))
         return "".join(f"{name} | {line}\n" for name, said in some for line in said[-each:])
-
-    # How it is done
-
-    async def _resize(self, name: Name, count: int) -> None:
-        """Have so many instances: start what lacks, drain and end what is too much."""
-        release = self._state[name].release
-        assert release is not None
-        self._want(name, instances=count)
-        there = sorted(
-            (each for each in self._runners[name].values() if not each.draining),
-            key=lambda each: each.place.number,
-        )
-        for each in there[count:]:
-            each.draining = True
-            task = asyncio.create_task(self._retire(each))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-        free = (number for number in range(1, SLOTS + 1) if number not in self._runners[name])
-        for _ in range(count - len(there)):
-            number = next(free, None)
-            if number is None:
-                raise TargetError(
-                    f"{name}: instances that are ending still take the places. Again."
-                )
-            runner = self._runner(name, number, release, None)
-            try:
-                runner.begin()
-            except TargetError:
-                del self._runners[name][number]
-                raise
-        self._save()
-        self._changed()
-
-    async def _empty(self, name: Name) -> None:
-        """End all of an environment."""
-        for each in self._runners[name].values():
-            each.draining = True
-        await asyncio.gather(*(self._retire(each) for each in list(self._runners[name].values())))
-        self._want(name, release=None, instances=0)
-        self._save()
-        self._changed()
-
-    async def _retire(self, runner: Runner) -> None:
-        """Drain, wait for its last request, end it: nothing that it has is lost."""
-        until = time.monotonic() + self.settings.drain_seconds
-        while time.monotonic() < until and not runner.stopped:
-            with contextlib.suppress(TargetError):
-                await self._proxy.tell()
-                stat = (await self._proxy.stats()).get(runner.place.server)
-                if stat is not None and not stat.in_flight:
-                    break
-            await asyncio.sleep(0.05)
-        await self._remove(runner)
-
-    async def _remove(self, runner: Runner) -> None:
-        await runner.end(self.settings.stop_seconds)
-        if self._runners[runner.place.name].get(runner.place.number) is runner:
-            del self._runners[runner.place.name][runner.place.number]
-            self._told.pop(runner.place.server, None)
-        self._changed()
 
 
 async def run_command(command: Sequence[str], folder: Path) -> int:

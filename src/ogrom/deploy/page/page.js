@@ -20,26 +20,30 @@ const live = () => {
   return best.share ? best : null;
 };
 
-function card(environment) {
+// An environment's card is made once and filled anew, so that its bar moves and focus stays.
+function card(name) {
+  const bar = make("i");
+  const parts = { commit: make("code"), what: make("b"), bar, figures: make("p", "figures"), list: make("ul") };
+  const made = make("article", name, make("h3", "", name, parts.commit, parts.what), make("div", "share", bar), parts.figures, parts.list);
+  return Object.assign(made, { parts });
+}
+
+function fill({ parts }, environment) {
   const { name, release, share = 0, wanted = 0, instances = [], in_flight = 0, counts = {} } = environment;
   const healthy = instances.filter((each) => each.state === "healthy").length;
-  const what = live()?.name === name ? "live" : share ? "on trial" : release ? "ready, without traffic" : "empty";
-  const bar = make("i");
-  bar.style.width = `${share}%`;
-  const list = instances.map((each) => {
+  parts.commit.textContent = short(release);
+  parts.what.textContent = live()?.name === name ? "live" : share ? "on trial" : release ? "ready, without traffic" : "empty";
+  parts.bar.style.width = `${share}%`;
+  const figure = (value, unit) => make("span", "", make("b", "", String(value)), ` ${unit}`);
+  parts.figures.replaceChildren(
+    figure(`${share} %`, "of the traffic"), figure(`${healthy} of ${wanted}`, "healthy"), figure(in_flight, "in flight"),
+    figure((counts.errors ?? 0).toLocaleString("en"), `of ${(counts.requests ?? 0).toLocaleString("en")} failed`),
+  );
+  parts.list.replaceChildren(...instances.map((each) => {
     const item = make("li", each.state === "healthy" ? "" : "bad", `${name}-${each.number}  ${each.state}`);
     item.append(make("span", "quiet", `  pid ${each.pid ?? "–"}, ${each.restarts ?? 0} restarts ${each.detail ?? ""}`));
     return item;
-  });
-  const figure = (value, unit) => make("span", "", make("b", "", String(value)), ` ${unit}`);
-  return make(
-    "article", name,
-    make("h3", "", name, make("code", "", short(release)), make("b", "", what)),
-    make("div", "share", bar),
-    make("p", "figures", figure(`${share} %`, "of the traffic"), figure(`${healthy} of ${wanted}`, "healthy"),
-      figure(in_flight, "in flight"), figure((counts.errors ?? 0).toLocaleString("en"), `of ${(counts.requests ?? 0).toLocaleString("en")} failed`)),
-    make("ul", "", ...list),
-  );
+  }));
 }
 
 // What has become of each step of the newest rollout.
@@ -70,7 +74,9 @@ function row(entry) {
 }
 
 function cards() {
-  $("environments").replaceChildren(...NAMES.map((name) => card(state.observation.environments[name])));
+  const place = $("environments");
+  if (!place.children.length) place.append(...NAMES.map(card));
+  NAMES.forEach((name, at) => fill(place.children[at], state.observation.environments[name]));
 }
 
 function show() {
@@ -81,10 +87,10 @@ function show() {
   cards();
   $("steps").replaceChildren(...steps());
   $("history").replaceChildren(...state.history.filter((entry) => entry.release).reverse().slice(0, 20).map(row));
-  const now = live();
-  const kept = NAMES.map((name) => state.observation.environments[name]).find((each) => each.release && each.name !== now?.name);
-  $("rollback").disabled = !now || !kept;
-  $("question").textContent = now && kept ? `All traffic goes from ${short(now.release)} back to what served before. ` : "";
+  const now = live(), can = now && state.back;
+  $("rollback").disabled = !can;
+  $("question").textContent = can ? `All traffic goes from ${short(now.release)} back to ${short(state.back)}. ` : "";
+  if (state.rolled) $("said").textContent = state.rolled;
   if (document.activeElement?.form !== $("scale")) {
     $("minimum").value = state.observation.minimum ?? 1;
     $("maximum").value = state.observation.maximum ?? 1;
@@ -108,16 +114,30 @@ function charts() {
   draw($("errors"), now, span, both((point) => point.errors ?? 0), marks);
 }
 
-function hover(event) {
-  const now = Date.now() / 1000, span = spanAt(now);
-  const at = secondAt(event.currentTarget, event, now, span);
+// Says what was at a second: where the pointer is, or that the arrow keys go to.
+let told = null;
+
+function tell(at) {
   const near = series.reduce((best, each) => (Math.abs(each.at - at) < Math.abs((best?.at ?? 0) - at) ? each : best), null);
   if (!near) return;
-  const told = NAMES.map((name) => {
+  told = near.at;
+  const words = NAMES.map((name) => {
     const point = near.parts[name] ?? {};
     return `${name} ${point.requests ?? 0}/s, p99 ${((point.p99 ?? 0) * 1000).toFixed(1)} ms, ${point.errors ?? 0} errors`;
   });
-  $("hover").textContent = `${new Date(near.at * 1000).toLocaleTimeString()}: ${told.join("; ")}`;
+  $("hover").textContent = `${new Date(near.at * 1000).toLocaleTimeString()}: ${words.join("; ")}`;
+}
+
+function hover(event) {
+  const now = Date.now() / 1000;
+  tell(secondAt(event.currentTarget, event, now, spanAt(now)));
+}
+
+function step(event) {
+  const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[event.key];
+  if (!by || !series.length) return;
+  event.preventDefault();
+  tell((told ?? series.at(-1).at) + by);
 }
 
 async function send(path, value) {
@@ -172,5 +192,5 @@ $("scale").onsubmit = (event) => {
   event.preventDefault();
   send("/scale", { minimum: Number($("minimum").value), maximum: Number($("maximum").value) });
 };
-for (const id of ["rate", "latency", "errors"]) $(id).onpointermove = hover;
+for (const id of ["rate", "latency", "errors"]) Object.assign($(id), { onpointermove: hover, onkeydown: step });
 listen();

@@ -1,0 +1,315 @@
+"""What is recorded, what is not shown, who may look; in process, behind ASGI and behind our own server."""
+
+import asyncio
+import json
+
+import pytest
+from support.traced import notes
+
+from ogrom import tracing
+from ogrom.http import Request, Resource, Service
+from ogrom.serve import App, asgi
+from ogrom.trace import Redactor, Ring, Tracer
+
+SECRET = "hunter2-hunter2"
+
+
+def request(target="/notes/1", method="GET", content=b"", **fields):
+    path, _, query = target.partition("?")
+    headers = {
+        "host": "127.0.0.1:1",
+        **{key.replace("_", "-"): each for key, each in fields.items()},
+    }
+    return Request(method=method, path=path, query=query, headers=headers, content=content, id="i1")
+
+
+async def newest(tracer):
+    kept = next(iter(tracer.ring))
+    return json.loads(kept.written)
+
+
+async def test_all_of_a_request_is_told():
+    """Time, route, resource, each step with its why, and the response with its content."""
+    tracer = Tracer(notes())
+    response = await tracer.respond(request(traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
+    trace = await newest(tracer)
+    assert 200 == response.status == trace["summary"]["status"]
+    assert ("note", "/notes/{id}", [["id", "'1'"]]) == (
+        trace["resource"], trace["pattern"], trace["parameters"],
+    )  # fmt: skip
+    assert "handle_ok" == trace["summary"]["end"] == trace["steps"][-1]["name"]
+    step = next(each for each in trace["steps"] if each["name"] == "exists")
+    assert ("own", True) == (step["source"]["by"], step["answer"])
+    assert ["entity"] == [each["to"] for each in step["added"]]
+    assert "milk" in step["added"][0]["value"]
+    assert step["microseconds"] >= 0
+    assert all(each["says"] and each["why"] for each in trace["steps"])
+    assert '"text": "milk"' in trace["response"]["content"]
+    assert ["ETag", '"r1"'] in trace["response"]["fields"]
+    assert trace["curl"].startswith("curl -i http://127.0.0.1:1/notes/1")
+    assert trace["summary"]["milliseconds"] > 0
+
+
+async def test_a_traced_request_is_answered_as_any_other():
+    """Status, fields and content are the service's."""
+    service = notes()
+    tracer = Tracer(notes())
+    for asked in (
+        request(), request("/nothing"), request("/broken"), request(if_none_match='"r1"'),
+        request(method="BREW"), request("/notes/%zz"), request(method="PUT", content=b"{}"),
+    ):  # fmt: skip
+        one, other = await service.respond(asked), await tracer.respond(asked)
+        assert (one.status, tuple(one.headers), one.content) == (
+            other.status, tuple(other.headers), other.content,
+        )  # fmt: skip
+
+
+async def test_what_an_action_did_and_took_is_told():
+    """The action is a step, with its outcome; what was sent can be sent again."""
+    tracer = Tracer(notes())
+    content = b'{"text": "bread"}'
+    fields = {
+        "authorization": f"Bearer {SECRET}",
+        "if_match": '"r1"',
+        "content_type": "application/json",
+    }
+    asked = request(method="PUT", content=content, content_length=str(len(content)), **fields)
+    assert 200 == (await tracer.respond(asked)).status
+    trace = await newest(tracer)
+    step = next(each for each in trace["steps"] if each["name"] == "put")
+    assert "it returned Updated" == step["why"]
+    assert "outcome" in [each["to"] for each in step["added"]]
+    assert "put" == step["source"]["places"][0]["name"]
+    assert "-X PUT" in trace["curl"]
+    assert '"authorization: $AUTHORIZATION"' in trace["curl"]
+
+
+async def test_a_fault_and_a_refusal_are_recorded():
+    """With the exception and its traceback; a path without a route tells which came nearest."""
+    tracer = Tracer(notes())
+    await tracer.respond(request("/broken", cookie=f"sid={SECRET}"))
+    trace = await newest(tracer)
+    assert trace["summary"]["error"]
+    assert ("ValueError", False) == (trace["error"]["kind"], trace["error"]["expected"])
+    assert (
+        "raise ValueError" in trace["error"]["traceback"]
+        or "in fail" in trace["error"]["traceback"]
+    )
+    assert SECRET not in json.dumps(trace)
+    await tracer.respond(request("/notes/1/x"))
+    trace = await newest(tracer)
+    assert 404 == trace["summary"]["status"]
+    assert {
+        "pattern": "/notes/{id}",
+        "name": "note",
+        "fits": False,
+        "says": "it ends before 'x'",
+    } == trace["tried"][0]
+
+
+async def test_a_request_that_is_cut_off_is_recorded():
+    """One that took too long, or whose client left: up to where it was."""
+
+    async def wait(_):
+        await asyncio.sleep(600)
+
+    tracer = Tracer(Service({"/slow": Resource(name="slow", exists=wait)}))
+    task = asyncio.create_task(tracer.respond(request("/slow")))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    trace = await newest(tracer)
+    assert (0, "", True) == tuple(trace["summary"][key] for key in ("status", "end", "error"))
+    assert "CancelledError" == trace["error"]["kind"]
+    assert "processable" == trace["steps"][-1]["name"]  # the last that was answered
+
+
+async def test_no_secret_is_written_down():
+    """Not in a field, a query, a content, an entity, a principal, an exception or the list."""
+    tracer = Tracer(notes(), names=["loyalty"])
+    content = b'{"text": "bread", "api_key": "hunter2-hunter2"}'
+    for asked in (
+        request(f"/notes/1?access_token={SECRET}", authorization=f"Bearer {SECRET}"),
+        request("/broken", cookie=f"sid={SECRET}; x=y"),
+        request(method="PUT", content=content, authorization="Basic x", content_type="application/json"),
+        request(loyalty=SECRET, x_loyalty_card=SECRET),
+    ):  # fmt: skip
+        await tracer.respond(asked)
+    listed = await tracer.respond(request("/-/trace/list"))
+    everything = b"".join(kept.written for kept in tracer.ring) + listed.content
+    assert SECRET.encode() not in everything
+    assert b"sesame-open" not in everything
+    assert "•••".encode() in everything
+
+
+async def test_only_what_is_secret_of_a_cookie_is_masked():
+    """Not its name, nor when it expires; a password in Basic is."""
+    redactor = Redactor()
+    fields = [
+        ("Set-Cookie", "sid=0123456789; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT"),
+        ("Cookie", "a=bcdefgh; theme=dark"),
+        ("Authorization", "Basic YW5uYTpzZXNhbWUtb3Blbg=="),
+    ]
+    found = redactor.values(fields, "", [])
+    assert {"0123456789", "bcdefgh", "sesame-open"} <= found
+    assert not any("Oct" in each or "theme" in each or each == "Basic" for each in found)
+
+
+async def test_calls_to_others_are_told():
+    """What `tracing.span` is put around."""
+
+    async def exists(_):
+        with tracing.span("GET", {"server.address": "identity"}):
+            return {"found": True}
+
+    tracer = Tracer(Service({"/u": Resource(name="u", exists=exists)}))
+    await tracer.respond(request("/u"))
+    (call,) = (await newest(tracer))["calls"]
+    assert ("GET", "identity") == (call["name"], call["says"])
+
+
+async def test_what_was_changed_is_looked_at_again():
+    """After a PUT the tag seen before is nobody's: the present one is got, and 304 reached with it."""
+    tracer = Tracer(notes())
+    await tracer.respond(request())
+    first = next(iter(tracer.ring)).summary.id
+    content = b'{"text": "bread"}'
+    fields = {"authorization": "Bearer x", "if_match": '"r1"', "content_type": "application/json"}
+    asked = request(method="PUT", content=content, content_length=str(len(content)), **fields)
+    assert 200 == (await tracer.respond(asked)).status
+    found = await tracer.respond(request(f"/-/trace/{first}/reach?end=handle_not_modified"))
+    assert ["if-none-match", '"r2"'] in json.loads(found.content)["request"]["headers"]
+
+
+def test_the_ring_is_bounded():
+    """By how many there are, and by how many bytes; the newest stay."""
+
+    async def fill(ring, count, content=b""):
+        tracer = Tracer(notes(), ring=ring)
+        for _ in range(count):
+            await tracer.respond(request(method="PUT", content=content))
+        return [kept.summary.number for kept in ring]
+
+    assert [9, 8, 7] == asyncio.run(fill(Ring(count=3), 9))
+    numbers = asyncio.run(fill(Ring(count=100, size=200_000), 8, b"x" * 60_000))
+    assert 8 == numbers[0]
+    assert len(numbers) < 4
+
+
+def test_a_ring_is_handed_over():
+    """To the process that follows; what is no ring is refused."""
+
+    async def told():
+        tracer = Tracer(notes())
+        await tracer.respond(request(authorization=f"Bearer {SECRET}"))
+        follower = Ring()
+        follower.load(tracer.ring.dump())
+        return list(tracer.ring), list(follower), follower.numbered
+
+    before, after, numbered = asyncio.run(told())
+    assert before == after
+    assert 1 == numbered
+
+
+def test_values_are_shown_in_short_and_masked():
+    """Long ones are cut; what goes by a secret's name is not shown, however deep."""
+    redactor = Redactor()
+    assert "{'user': {'password': •••, 'name': 'anna'}}" == redactor.show(
+        {"user": {"password": "x", "name": "anna"}}
+    )
+    assert len(redactor.show(["long" * 100] * 100)) < 500
+
+    class Bad:
+        def __repr__(self):
+            raise ValueError
+
+    assert "<Bad, whose repr raises ValueError>" == redactor.show(Bad())
+
+
+@pytest.mark.parametrize(
+    ("fields", "method", "says"),
+    [
+        ({"host": "evil.example"}, "GET", "evil.example is not this machine."),
+        ({"host": "evil.example:8080"}, "POST", "evil.example:8080 is not this machine."),
+        ({"sec-fetch-site": "cross-site"}, "GET", "It comes from another site."),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"}, "GET", "another site"),
+        (
+            {"origin": "https://evil.example", "content-type": "application/json"},
+            "POST",
+            "another site",
+        ),
+        ({"content-type": "text/plain"}, "POST", "It is not application/json."),
+        ({"content-type": "application/json"}, "POST", "Ogrom-Token is not that of the page"),
+        ({"host": "192.168.1.2:80"}, "GET", "192.168.1.2:80 is not this machine."),
+    ],
+)
+async def test_strangers_are_refused(fields, method, says):
+    """Other hosts (DNS rebinding), pages of other sites, and whoever lacks the page's token."""
+    tracer = Tracer(notes())
+    await tracer.respond(request())
+    asked = Request(
+        method=method, path="/-/trace/send" if method == "POST" else "/-/trace/list",
+        headers={"host": "127.0.0.1:1", **fields}, content=b"{}", id="i",
+    )  # fmt: skip
+    response = await tracer.respond(asked)
+    assert 403 == response.status
+    assert says in response.content.decode()
+    assert b"/notes/1" not in response.content
+
+
+async def test_exposed_is_for_addresses_alone():
+    """A machine's address is let in where that was said; a name that somebody's server answers never."""
+    tracer = Tracer(notes(), exposed=True)
+    for host, status in (("192.168.1.2:80", 200), ("[::1]:80", 200), ("evil.example", 403)):
+        asked = Request(method="GET", path="/-/trace/list", headers={"host": host}, id="i")
+        assert status == (await tracer.respond(asked)).status
+
+
+async def test_the_page_and_its_data_are_for_nobody_else():
+    """No other site may read or frame them, nothing keeps them, and scripts are ours alone."""
+    tracer = Tracer(notes())
+    await tracer.respond(request(origin="https://evil.example"))
+    id_ = next(iter(tracer.ring)).summary.id
+    for path, accept, kind in (
+        ("/-/trace", "text/html", "text/html; charset=utf-8"),
+        ("/-/trace", "application/json", "application/json"),
+        (f"/-/trace/{id_}", "text/html", "text/html; charset=utf-8"),
+        (f"/-/trace/{id_}", "application/json", "application/json"),
+        (f"/-/trace/{id_}/graph", "*/*", "application/json"),
+        ("/-/trace/files/list.js", "*/*", "text/javascript; charset=utf-8"),
+    ):
+        response = await tracer.respond(request(path, accept=accept))
+        fields = dict(response.headers)
+        assert (200, kind) == (response.status, fields["Content-Type"])
+        assert "default-src 'none'" in fields["Content-Security-Policy"]
+        assert "same-origin" == fields["Cross-Origin-Resource-Policy"]
+        assert "no-store" == fields["Cache-Control"]
+        assert not [name for name in fields if name.startswith("Access-Control")]
+    for path in ("/-/trace/nothing", "/-/trace/files/..%2F_tracer.py", "/-/trace/files/x.js"):
+        assert 404 == (await tracer.respond(request(path, accept="*/*"))).status
+    assert len(tracer.ring) == 1  # to look is not traced
+    assert len(id_) >= 16
+
+
+async def test_behind_asgi_too():
+    """To a server it is a service: whichever server that is."""
+    tracer = Tracer(notes())
+    application = asgi(lambda: App(service=tracer))
+    application._app = App(service=tracer)
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(message):
+        sent.append(message)
+
+    for path in ("/notes/1", "/-/trace"):
+        scope = {
+            "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1")], "http_version": "1.1",
+        }  # fmt: skip
+        await application(scope, receive, send)
+    assert [200, 200] == [each["status"] for each in sent if "status" in each]
+    assert "/notes/1" in sent[-1]["body"].decode()
