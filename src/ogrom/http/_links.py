@@ -9,7 +9,7 @@ from ogrom.http._pattern import PARAMETER, LinkError, hint, write_slot
 from ogrom.http._route import Route
 from ogrom.http._tree import Params
 
-Link: TypeAlias = tuple[str, str | None, str, Callable[[Params, Params], str]]
+Link: TypeAlias = tuple[str, Any, str, Callable[[Params, Params], str]]
 """The text before the one parameter of a path, the parameter's name and the text behind it; and what
 writes the path of any parameters, given those of the present path too. The name is None where the
 path is not of that kind."""
