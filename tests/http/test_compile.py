@@ -34,6 +34,7 @@ from ogrom.http import (
     ServiceUnavailable,
     Updated,
 )
+from ogrom.http._resume import Resume
 
 
 class Draft(Struct, frozen=True):
@@ -272,6 +273,72 @@ def test_the_source_can_be_read() -> None:
     assert "service_available" not in source
     with pytest.raises(LookupError, match="there are r"):
         made.source("s", "GET")
+
+
+async def made(_: object, __: object) -> Created:
+    return Created(Draft("hat"), at="/r/2", etag="r2")
+
+
+ORDINARY = [
+    (200, "GET", {}),
+    (200, "HEAD", {"accept": "*/*"}),
+    (200, "GET", {"accept-encoding": "gzip", "accept-language": "de"}),
+    (200, "GET", {"if-none-match": '"r0"', "if-modified-since": "Wed, 01 Apr 2015 12:00:00 GMT"}),
+    (304, "GET", {"if-none-match": '"r1"'}),
+    (304, "GET", {"if-none-match": 'W/"r1~gzip"', "accept-encoding": "gzip"}),
+    (304, "GET", {"if-modified-since": "Wed, 01 Apr 2015 12:00:00 GMT"}),
+    (201, "POST", {"content-type": "application/json", "content-length": "14", "if-match": '"r1"'}),
+]
+
+
+@pytest.mark.parametrize(("status", "method", "fields"), ORDINARY)
+def test_the_ordinary_way_makes_no_walk(
+    status: int, method: str, fields: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What most requests come to is answered without the plain walk, and as the plain walk does."""
+    resource = Resource(
+        name="r",
+        exists=there,
+        etag=lambda _: "r1",
+        last_modified=lambda _: THEN,
+        body=Draft,
+        post=made,
+    )
+    service = Service({"/r/{id}": resource})
+    content = b'{"name":"hat"}' if method == "POST" else b""
+    request = Request(method=method, path="/r/1", headers=fields, content=content)
+    plain = asyncio.run(run(service.walk, request))
+    monkeypatch.delattr(Resume, "_walk")
+    response = asyncio.run(run(service.respond, request))
+
+    assert status == response.status
+    assert said(response) == said(plain)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/1", "1", "", "/", "/a-b", "/.", "/%31", "/1/", "/p/1", "/p/new", "/p/n", "/p/1/c", "/é"],
+)
+def test_a_path_matched_in_place_leads_where_the_router_leads(path: str) -> None:
+    """Whatever stands around a value, and whatever else might be meant."""
+    named = {name: Resource(name=name, handle_ok=lambda ctx, _: ctx.request.path) for name in "ab"}
+    shown = Resource(name="e", handle_ok=lambda ctx, _: [ctx.request.path, ctx["x"]])
+    inner = {"/new": named["a"], "/{x}": {"": shown, "/c": named["b"]}}
+    for routes in ({"/{x}": shown}, {"/{x}": shown, "/p": inner}):
+        service = Service(routes)
+        request = Request(method="GET", path=path)
+        assert said(asyncio.run(run(service.respond, request))) == said(
+            asyncio.run(run(service.walk, request))
+        )
+
+
+def test_routes_of_one_resource_keep_their_own_links() -> None:
+    """A function is compiled once for all mounts of a resource, and links stay within each."""
+    resource = Resource(name="r", handle_ok=lambda ctx, _: ctx.path_for("r", x="1"))
+    service = Service({f"/{locale}": {"/{x}": resource} for locale in ("de", "fr")})
+    for locale in ("de", "fr", "de"):
+        response = asyncio.run(run(service.respond, Request(method="GET", path=f"/{locale}/2")))
+        assert f'"/{locale}/1"'.encode() == response.content
 
 
 def test_the_document_shows_the_function_that_is_generated() -> None:

@@ -138,8 +138,12 @@ def _decoder(media: Media, kind: type[Any]) -> Decode:
     return media.decoder(kind)
 
 
-async def walk(state: Walk) -> tuple[str, Exception | None]:
-    """From START to a handler: its name, and the exception where one ended the walk (rule 4).
+async def walk(state: Walk, start: str | None = None) -> tuple[str, Exception | None]:
+    """From a node to a handler: its name, and the exception where one ended the walk (rule 4).
+
+    Args:
+        state: what is known there.
+        start: the node; None for START.
 
     A walk that is traced takes every step of the graph. Any other takes those that are left when
     the resource and the method are known: `fold` has taken the rest beforehand.
@@ -150,7 +154,7 @@ async def walk(state: Walk) -> tuple[str, Exception | None]:
     else:
         plan = prepared.whole
     steps = plan.steps
-    node = plan.start
+    node = start or plan.start
     try:
         while True:
             if (step := steps.get(node)) is not None:
@@ -199,14 +203,14 @@ async def act(state: Walk, name: str) -> Outcome:
         raise TypeError(
             f"method_allowed lets {state.request.method} in, but there is no {name}=… to do it."
         )
-    return checked(state, name, await action(state.ctx, state.entity))
+    return checked(state.resource, name, await action(state.ctx, state.entity))
 
 
-def checked(state: Walk, name: str, outcome: object) -> Outcome:
+def checked(resource: Resource[Any], name: str, outcome: object) -> Outcome:
     """What an action returned; TypeError where that is no outcome."""
     if not isinstance(outcome, Outcome):
         raise TypeError(
-            f"{name} of {state.resource.name or 'a resource'} returned {outcome!r}: return Created(…),"
+            f"{name} of {resource.name or 'a resource'} returned {outcome!r}: return Created(…),"
             " Updated(…), NoContent(), Accepted(…) or SeeOther(…)."
         )
     return outcome

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+import msgspec
 from msgspec import Struct
 
+from ogrom.http._links import Links
 from ogrom.http._outcome import Pieces
-from ogrom.http._routing import LinkError, Match, Router
+from ogrom.http._tree import NO_PARAMS, Params
 
 T = TypeVar("T")
 
@@ -144,8 +146,8 @@ class Context(Struct, eq=False):
     """
 
     request: Request
-    _match: Match[Any] | None = None
-    _router: Router[Any] | None = None
+    _params: Params = NO_PARAMS
+    _links: Links = msgspec.field(default_factory=Links)
     language: str | None = None
     """The language of the answer, where the resource offers any."""
     _query: object = None
@@ -163,23 +165,26 @@ class Context(Struct, eq=False):
         Raises:
             KeyError: the route has no such parameter; the message lists those that it has.
         """
-        match = self._match
-        if match is not None and name in match[1]:
-            return match[1][name]
-        known = ", ".join(sorted(match[1] if match is not None else ())) or "none"
-        raise KeyError(f"The path has no parameter {name!r}; it has: {known}.")
+        try:
+            return self._params[name]
+        except KeyError:
+            known = ", ".join(sorted(self._params)) or "none"
+            raise KeyError(f"The path has no parameter {name!r}; it has: {known}.") from None
 
     def query(self, kind: type[T]) -> T:
         """The decoded query, of the type that the resource names as `query`."""
-        return _typed(self._query, kind, "query")
+        value = self._query
+        return value if isinstance(value, kind) else _not_there(value, kind, "query")
 
     def body(self, kind: type[T]) -> T:
         """The decoded content, of the type that the resource names as `body`."""
-        return _typed(self._body, kind, "body")
+        value = self._body
+        return value if isinstance(value, kind) else _not_there(value, kind, "body")
 
     def principal(self, kind: type[T]) -> T:
         """Who asks: what the resource's `authorized` returned."""
-        return _typed(self._principal, kind, "principal")
+        value = self._principal
+        return value if isinstance(value, kind) else _not_there(value, kind, "principal")
 
     def path_for(self, name: str, /, **params: object) -> str:
         """The path of the resource called `name`, looked for in the innermost mount first.
@@ -190,19 +195,14 @@ class Context(Struct, eq=False):
             LinkError: no resource has that name, or several have and none is nearer; a parameter
                 is missing, unknown or of the wrong type.
         """
-        match = self._match
-        if match is not None and (link := match[2].links.get(name)) is not None:
-            path = link(params, match[1])
-            if path is not None:
-                return path
-        if self._router is None:
-            raise LinkError(f"There are no routes here, so no path for {name!r}.")
-        return self._router.path_for(name, params, near=self._match)
+        before, only, after, write = self._links[name]
+        value: Any = params.get(only)
+        if value.__class__ is str and value.isascii() and value.isalnum() and len(params) == 1:
+            return f"{before}{value}{after}"
+        return write(params, self._params)
 
 
-def _typed(value: object, kind: type[T], what: str) -> T:
-    if isinstance(value, kind):
-        return value
+def _not_there(value: object, kind: type[T], what: str) -> T:
     have = "nothing" if value is None else type(value).__name__
     raise TypeError(
         f"ctx.{what}({kind.__name__}): this request has {have} there. Name the type as the "

@@ -15,7 +15,8 @@ from ogrom.http._negotiate import choose_media_type
 from ogrom.http._problem import NOT_KEPT, PROBLEM_JSON, Problem, complete
 from ogrom.http._render import respond
 from ogrom.http._resource import Resource
-from ogrom.http._routing import MalformedPath, Match, Route, Router
+from ogrom.http._routing import MalformedPath, Route, Router
+from ogrom.http._tree import Params
 from ogrom.http._walk import Prepared, Refusals, Walk, begin
 
 Routes = Mapping[str, "Routes | Resource[Any]"]
@@ -57,8 +58,7 @@ class Service:
             key = id(route.leaf)
             if key not in self._prepared:
                 self._prepared[key] = prepare(route.leaf, cors=cors, refusals=refusals)
-        # Filled as requests come: see `_specialise`.
-        self._answers: Final[dict[int, dict[str, Answers]]] = {key: {} for key in self._prepared}
+        self._ending: Final = self.router.ending
 
     def leaves(self) -> Iterator[Route[Resource[Any]]]:
         """Every route: its pattern, its parameters, its resource."""
@@ -70,16 +70,25 @@ class Service:
         The route is matched when this is called; what it returns waits only where the resource's
         functions do.
         """
-        try:
-            match = self.router.match(request.path)
-        except MalformedPath:
-            match = None
-        if match is None:
+        before, _, value = request.path.rpartition("/")
+        short = self._ending.get(before)  # the most frequent kind of path, matched here
+        if short is not None and value.isascii() and value.isalnum():
+            name, route = short
+            params: Params = {name: value}
+        elif (found := self._found(request.path)) is not None:
+            route, params = found
+        else:
             return self.walk(request)
-        answers: Answers | None = match[2].kept.get(request.method)
-        if answers is None:
-            answers = self._specialise(match.route, request.method)
-        return answers(request, match, self.router)
+        answer: Answers | None = route.kept.get(request.method)
+        if answer is None:
+            answer = self._specialise(route, request.method)
+        return answer(request, params)
+
+    def _found(self, path: str) -> tuple[Route[Resource[Any]], Params] | None:
+        try:
+            return self.router.find(path)
+        except MalformedPath:
+            return None
 
     async def walk(self, request: Request) -> Response:
         """The response to a request by the plain walk, which `respond` is held equal to."""
@@ -115,19 +124,14 @@ class Service:
         raise LookupError(f"No {method} of {name!r}: there are {names}, and {', '.join(SERVED)}.")
 
     def _specialise(self, route: Route[Resource[Any]], method: str) -> Answers:
-        """The function for a method, made when it is first needed; the routes of one resource
-        share it.
-        """
+        """The function for a route and method, made when it is first needed."""
         if method not in SERVED:  # refused, and not worth a function
             return self._refused
-        key = id(route.leaf)
-        known = self._answers[key]
-        if method not in known:
-            known[method] = specialise(self._prepared[key], method)
-        made = route.kept[method] = known[method]
+        made = specialise(self._prepared[id(route.leaf)], method, self.router.links(route))
+        route.kept[method] = made
         return made
 
-    async def _refused(self, request: Request, _: Match[Any], __: Router[Any]) -> Response:
+    async def _refused(self, request: Request, _: Mapping[str, object]) -> Response:
         return await self.walk(request)
 
     async def _on_foot(

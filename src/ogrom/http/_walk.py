@@ -69,6 +69,11 @@ class Prepared:
     readers: Mapping[str, Reader]
     refusals: Refusals
 
+    @property
+    def language(self) -> str | None:
+        """The language that is sent to those who ask for none."""
+        return self.languages[0] if self.languages else None
+
 
 class Walk(Struct, eq=False):
     """One request on its way through the graph. All of it changes as the walk goes on."""
@@ -111,16 +116,30 @@ class Walk(Struct, eq=False):
             self.watch(self, step)
 
 
-def begin(
-    prepared: Prepared, request: Request, match: Match[Any], router: Router[Any], *, trace: bool
+def at_start(
+    prepared: Prepared, request: Request, ctx: Context, steps: list[Step] | None = None
 ) -> Walk:
-    """A walk at its start, where the favourite of everything offered is what will be sent."""
-    language = prepared.languages[0] if prepared.languages else None
+    """A walk at its start, where the favourite of everything offered is what will be sent.
+
+    Args:
+        prepared: the resource.
+        request: the request.
+        ctx: what the resource's functions are given.
+        steps: where each step is noted; None where nobody looks.
+    """
     return Walk(
         prepared,
         request,
-        Context(request, match, router, language),
+        ctx,
         len(prepared.encodings) - 1,
         prepared.resource.exists is True,
-        steps=[] if trace else None,
+        steps=steps,
     )
+
+
+def begin(
+    prepared: Prepared, request: Request, match: Match[Any], router: Router[Any], *, trace: bool
+) -> Walk:
+    """A walk at its start, of a request that was matched."""
+    ctx = Context(request, match.params, router.links(match.route), prepared.language)
+    return at_start(prepared, request, ctx, [] if trace else None)
