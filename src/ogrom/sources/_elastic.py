@@ -24,6 +24,7 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -52,6 +53,9 @@ SLOW = 600.0
 WINDOW = 10_000
 """How deep an engine lets a result be paged by number."""
 
+LONGEST_ID = 512
+"""How many bytes of an id an engine takes."""
+
 _FILLED = "fill-"
 
 _ENCODE = msgspec.json.Encoder()
@@ -63,6 +67,10 @@ class _Generation(Struct, frozen=True):
     name: str
     about: About
     analysis: Any
+
+
+class _GotBody(Struct, frozen=True):
+    source: Kept = msgspec.field(name="_source")
 
 
 class _GotAbout(Struct, frozen=True):
@@ -137,24 +145,26 @@ class ElasticIndex:
 
     async def get(self, document_id: str) -> bytes | None:
         """The body of the document, or None where there is no such id."""
-        if not document_id:
-            return None  # an engine takes none for a mistake
-        asked: Json = {
-            "query": {"ids": {"values": [sound(document_id)]}},
-            "size": 1,
-            "_source": ["body"],
-        }
+        named = sound(document_id).encode()
+        if not named or len(named) > LONGEST_ID:
+            return None  # an engine takes either for a mistake
+        # A path of dots would be taken for another one by a proxy.
+        path = f"_doc/{quote(named, safe='').replace('.', '%2E')}"
         for last in (False, True):
             live = await self._current(anew=last)
             if live is None:
                 break
             try:
-                answer = await self._ask(live.name, asked)
-            except Gone:
+                got = await self._engine.ask(
+                    _GotBody, "GET", f"{live.name}/{path}", realtime="false", _source="body"
+                )
+            except Gone as error:
+                if error.document:
+                    return None
                 if last:
                     raise
             else:
-                return next((hit.source.body for hit in answer.hits.hits), None)
+                return got.source.body
         return None
 
     async def count(self) -> int:
@@ -451,7 +461,7 @@ class ElasticIndex:
         # Only one may be the one to write to, so that two that begin from nothing cannot both win.
         actions.append({"add": {"index": name, "alias": self._alias, "is_write_index": True}})
         try:
-            await self._do("POST", "_aliases", {"actions": actions})
+            await self._do("POST", "_aliases", {"actions": actions}, once=True)
         except (Misuse, Unavailable) as error:
             if isinstance(error, Unavailable) and "more than one write index" not in str(error):
                 raise
@@ -471,9 +481,12 @@ class ElasticIndex:
         body: bytes | Mapping[str, Any] | None = None,
         *,
         patience: float = 60.0,
+        once: bool = False,
         **parameters: str,
     ) -> None:
-        await self._engine.ask(dict[str, Any], method, path, body, patience=patience, **parameters)
+        await self._engine.ask(
+            dict[str, Any], method, path, body, patience=patience, once=once, **parameters
+        )
 
 
 class _Opened(Struct, frozen=True):

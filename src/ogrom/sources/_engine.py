@@ -8,10 +8,10 @@ import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from io import BytesIO
+from functools import cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -19,9 +19,7 @@ from msgspec import Struct
 from ogrom import deadline
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.sources._errors import BadAnswer, Busy, Misuse, TimedOut, Unavailable
-
-if TYPE_CHECKING:  # 9 MB, which a service on embedded sources does without
-    import aiohttp
+from ogrom.sources._wire import Garbage, Wire
 
 T = TypeVar("T")
 
@@ -91,7 +89,9 @@ def address(url: str) -> Address:
 
 
 class Gone(Misuse):
-    """There is no such index, alias or document."""
+    """There is no such index, alias or document; `document`: all but the document is there."""
+
+    document = False
 
 
 class _Version(Struct, frozen=True):
@@ -110,14 +110,15 @@ class _Reason(Struct, frozen=True):
 
 class _Failure(Struct, frozen=True):
     error: _Reason | str = ""
+    found: bool | None = None
 
 
 class Engine:
     """One engine. What it counts and which dialect it speaks changes; nothing else."""
 
-    def __init__(self, where: Address, session: "aiohttp.ClientSession", patience: float) -> None:
+    def __init__(self, where: Address, wire: Wire, patience: float) -> None:
         self.where = where
-        self._session = session
+        self._wire = wire
         self._patience = patience
         self._dialect: Dialect | None = None
         self._durations: dict[str, Histogram] = {}
@@ -131,28 +132,40 @@ class Engine:
         body: bytes | Mapping[str, Any] | None = None,
         *,
         patience: float | None = None,
+        once: bool = False,
         **parameters: str,
     ) -> T:
         """Ask, within what is left of the request's time, and decode the answer.
 
-        A connection that the engine had closed in the meantime is replaced, and what may be asked
-        twice is asked once more. Everything sent here may: names are given by us, not by it.
+        A connection that the engine had closed in the meantime is replaced, and the question is
+        sent once more.
+
+        Args:
+            into: the type of the answer.
+            method: in capitals.
+            path: of which each name is percent-encoded where it has to be.
+            body: JSON, or lines of JSON as bytes.
+            patience: how many seconds it may take.
+            once: it must not be sent twice.
+            parameters: what follows the path.
 
         Raises:
             Unavailable: it cannot be reached or cannot answer: `Busy`, `TimedOut`, `BadAnswer`.
             Gone: there is no such index.
             Misuse: it refuses the question, for the reason that it gives.
         """
-        what = path.rpartition("/")[2] if "/_" in path else "other"
+        what = "_doc" if "/_doc/" in path else path.rpartition("/")[2] if "/_" in path else "other"
         begun = perf_counter()
         try:
-            return await self._within(into, method, path, body, patience, parameters)
+            return await self._within(into, method, path, body, patience, once, parameters)
         except (Unavailable, Misuse) as error:
             name = type(error).__name__
             self._errors[name] = self._errors.get(name, 0) + 1
             raise
         finally:
-            self._durations.setdefault(what, Histogram()).observe(perf_counter() - begun)
+            if (durations := self._durations.get(what)) is None:
+                durations = self._durations[what] = Histogram()
+            durations.observe(perf_counter() - begun)
 
     async def _within(
         self,
@@ -161,67 +174,48 @@ class Engine:
         path: str,
         body: bytes | Mapping[str, Any] | None,
         patience: float | None,
+        once: bool,
         parameters: Mapping[str, str],
     ) -> T:
-        import aiohttp
-
         own = patience or self._patience
         seconds = deadline.left(own) or 0.0
         if seconds <= 0:
             raise TimedOut(f"No time was left to ask {self.where.url}.", early=True)
-        content = body if isinstance(body, bytes | None) else _ENCODE.encode(body)
+        content = body or b"" if isinstance(body, bytes | None) else _ENCODE.encode(body)
         kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
-        url = f"{self.where.url}/{quote(path, safe='/,*_-')}"
+        path = quote(path, safe="/,*_-%")
+        target = f"/{path}?{urlencode(parameters)}" if parameters else f"/{path}"
         try:
-            status, raw = await self._send(method, url, content, kind, seconds, parameters)
+            status, raw = await self._wire.ask(method, target, content, kind, seconds, once=once)
         except TimeoutError:
             raise TimedOut(
                 f"{self.where.url} did not answer within {seconds:.1f} s.", early=seconds < own
             ) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise Unavailable(
                 f"{self.where.url} cannot be reached: {error}. Is the search engine running?"
             ) from error
-        if status >= 400:
+        except Garbage as error:
+            raise BadAnswer(f"{self.where.url} is no search engine: {error}.") from error
+        if status >= 300:
             raise self._refused(status, raw)
         try:
-            return msgspec.json.decode(raw, type=into)
-        except msgspec.DecodeError as error:
+            decoded: T = _decoder(into).decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadAnswer(f"{self.where.url} answers what cannot be read: {error}") from error
+        return decoded
 
-    async def _send(
-        self,
-        method: str,
-        url: str,
-        content: bytes | None,
-        kind: str,
-        seconds: float,
-        parameters: Mapping[str, str],
-    ) -> tuple[int, bytes]:
-        import aiohttp
-
-        for last in (False, True):
-            try:
-                async with self._session.request(
-                    method,
-                    url,
-                    # Wrapped, a large one is sent in pieces: the event loop goes on meanwhile.
-                    data=BytesIO(content) if content and len(content) > 1 << 20 else content,
-                    params=parameters,
-                    headers={"Content-Type": kind},
-                    timeout=aiohttp.ClientTimeout(total=seconds),
-                ) as response:
-                    return response.status, await response.read()
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-                if last:
-                    raise
-        raise AssertionError("unreachable")
-
-    def _refused(self, status: int, raw: bytes) -> Unavailable | Misuse:
+    def _refused(self, status: int, raw: bytearray) -> Unavailable | Misuse:
+        if status < 400:
+            return BadAnswer(
+                f"{self.where.url} answers {status}, to elsewhere: redirects are not followed."
+                " Name the new place."
+            )
         try:
-            error = msgspec.json.decode(raw, type=_Failure).error
-        except msgspec.DecodeError:
-            error = ""
+            failure = _decoder(_Failure).decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            failure = _Failure()
+        error = failure.error
         if isinstance(error, _Reason):
             cause = error.root_cause[0] if error.root_cause else error
             why = f"{cause.type}: {cause.reason}"
@@ -229,7 +223,9 @@ class Engine:
             why = error or "no reason given"
         told = f"{self.where.url} answers {status}, {why}"
         if status == 404:
-            return Gone(told)
+            gone = Gone(told)
+            gone.document = failure.found is False
+            return gone
         if status == 429:
             return Busy(told, retry_after=1)
         if status >= 500:
@@ -279,16 +275,18 @@ async def connect(
         url: `http://user:secret@host:9200/prefix`.
         patience: how many seconds a question may take; a request's deadline may be sooner.
     """
-    import aiohttp
-
     where = address(url) if isinstance(url, str) else url
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    fields = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if where.user:
         named = b64encode(f"{where.user}:{where.secret}".encode()).decode()
-        headers["Authorization"] = f"Basic {named}"
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=headers,
-    ) as session:
-        yield Engine(where, session, patience)
+        fields["Authorization"] = f"Basic {named}"
+    wire = Wire(where.url, fields, connections=CONNECTIONS)
+    try:
+        yield Engine(where, wire, patience)
+    finally:
+        await wire.close()
+
+
+@cache
+def _decoder(into: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(into)
