@@ -216,7 +216,7 @@ def prepared(folder: Path, kind: str, env: Mapping[str, str]) -> Path:
         words(folder / "words.db")
         told |= {"documents": str(documents), "words": str(folder / "words.db"), "matches": QUERIES}
     settings = folder / "settings.json"
-    settings.write_text(json.dumps(told))
+    settings.write_bytes(msgspec.json.encode(told))
     return settings
 
 

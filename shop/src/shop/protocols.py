@@ -1,7 +1,8 @@
 """What the shop's data is, and what the shop asks of whoever keeps it.
 
 `core` speaks to these Protocols alone, `sources` implement them, `run` brings the two together.
-Every value is frozen. A source that cannot answer raises; absence is `None`, never an exception.
+Every value is frozen, and none can be part of a circle, so none is looked at when Python looks for
+circles: many are kept. A source that cannot answer raises; absence is `None`, never an exception.
 Where a value has an `age`, a source may have kept it: so many seconds ago it was asked for it. It is 0
 where the source has just been asked.
 """
@@ -24,14 +25,14 @@ PAGE_LIMIT = 10_000
 """How deep a list can be paged: `page * per_page` never passes it."""
 
 
-class Money(Struct, frozen=True):
+class Money(Struct, frozen=True, gc=False):
     """An amount in the currency's minor unit (cents, pence), with its ISO 4217 code."""
 
     minor: int
     currency: str
 
 
-class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Product(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One garment, as one locale sees it. What a catalogue does not say is left out."""
 
     id: str
@@ -49,7 +50,7 @@ class Product(Struct, frozen=True, kw_only=True, omit_defaults=True):
     age: float = 0.0
 
 
-class ProductQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProductQuery(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """What a client may ask of the catalogue: text, filters, an order and a page.
 
     Several values of one filter are alternatives; different filters must all hold.
@@ -72,14 +73,14 @@ class ProductQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError(f"page times per_page may be {PAGE_LIMIT:,} at most: narrow the query")
 
 
-class FacetValue(Struct, frozen=True):
+class FacetValue(Struct, frozen=True, gc=False):
     """One value of a facet and the number of products that have it."""
 
     value: str
     count: int
 
 
-class ProductPage(Struct, frozen=True):
+class ProductPage(Struct, frozen=True, gc=False):
     """One page of the products found, the number of all found, and how they divide by facet."""
 
     items: tuple[Product, ...]
@@ -118,7 +119,7 @@ class Replaced(Exception):
         super().__init__("The catalogue was replaced while it was being read.")
 
 
-class User(Struct, frozen=True):
+class User(Struct, frozen=True, gc=False):
     """A person known to the shop."""
 
     id: str
@@ -126,7 +127,7 @@ class User(Struct, frozen=True):
     joined: datetime
 
 
-class Profile(Struct, frozen=True):
+class Profile(Struct, frozen=True, gc=False):
     """A user, and how old the news is.
 
     `age` is in seconds since whoever knows said so; `fresh` is for how many seconds from then on it
@@ -167,7 +168,7 @@ class Users(Protocol):
         ...
 
 
-class Comment(Struct, frozen=True, kw_only=True):
+class Comment(Struct, frozen=True, gc=False, kw_only=True):
     """What a user wrote about a product, in one locale."""
 
     id: int
@@ -179,7 +180,7 @@ class Comment(Struct, frozen=True, kw_only=True):
     revision: int
 
 
-class CommentPage(Struct, frozen=True):
+class CommentPage(Struct, frozen=True, gc=False):
     """One page of comments, the oldest first, and the number of all."""
 
     items: tuple[Comment, ...]
@@ -211,7 +212,7 @@ class Comments(Protocol):
         ...
 
 
-class Rating(Struct, frozen=True, kw_only=True):
+class Rating(Struct, frozen=True, gc=False, kw_only=True):
     """How many stars, 1 to 5, one user gives one product."""
 
     product_id: str
@@ -221,7 +222,7 @@ class Rating(Struct, frozen=True, kw_only=True):
     revision: int
 
 
-class RatingSummary(Struct, frozen=True):
+class RatingSummary(Struct, frozen=True, gc=False):
     """A product's ratings in short: how many, their mean (None where none), and how they divide.
 
     `histogram` maps "1" to "5" to the number of ratings with so many stars.
@@ -258,7 +259,7 @@ class Ratings(Protocol):
         ...
 
 
-class Collage(Struct, frozen=True, kw_only=True):
+class Collage(Struct, frozen=True, gc=False, kw_only=True):
     """An outfit composed of products, made by a user, in one locale."""
 
     id: int
@@ -270,7 +271,7 @@ class Collage(Struct, frozen=True, kw_only=True):
     revision: int
 
 
-class CollagePage(Struct, frozen=True):
+class CollagePage(Struct, frozen=True, gc=False):
     """One page of collages, the newest first, and the number of all."""
 
     items: tuple[Collage, ...]

@@ -5,9 +5,11 @@ by `|` in what is sent, and an analyzer of ours takes them apart without moving 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Raw, Struct, field
 
 from ogrom.sources._analysis import Analysis
 from ogrom.sources._building import DOWN, FACET, NUMBER, RANK, TEXT, UP
@@ -24,43 +26,49 @@ from ogrom.sources._matching import (
 from ogrom.sources._query import Document, Range, Schema, Search
 
 Json: TypeAlias = dict[str, Any]
+_Fields: TypeAlias = tuple[tuple[str, float], ...]
+
+_ENCODE = msgspec.json.Encoder()
 
 
-class Kept(Struct, frozen=True):
+class Kept(Struct, frozen=True, gc=False):
     """What is read back of a document; bytes travel as base64."""
 
     body: bytes = b""
     clues: bytes = b""
 
 
-class Hit(Struct, frozen=True):
+class Hit(Struct, frozen=True, gc=False):
     """One document found, and its place in the order that was asked for."""
 
     source: Kept = field(default_factory=Kept, name="_source")
     sort: tuple[Any, ...] = ()
 
 
-class _Total(Struct, frozen=True):
+class _Total(Struct, frozen=True, gc=False):
     value: int
 
 
-class _Hits(Struct, frozen=True):
+class _Hits(Struct, frozen=True, gc=False):
     total: _Total | None = None
     hits: tuple[Hit, ...] = ()
 
 
-class _Bucket(Struct, frozen=True):
+class _Bucket(Struct, frozen=True, gc=False):
     key: str
     doc_count: int
 
 
-class _Counted(Struct, frozen=True):
+class _Counted(Struct, frozen=True, gc=False):
     doc_count: int = 0
     buckets: tuple[_Bucket, ...] = ()
     inner: "_Counted | None" = None
 
 
-class Answer(Struct, frozen=True):
+_NONE = _Counted()
+
+
+class Answer(Struct, frozen=True, gc=False):
     """What an engine answers to a search, as far as it is read."""
 
     hits: _Hits
@@ -72,13 +80,12 @@ class Answer(Struct, frozen=True):
         return self.hits.total.value if self.hits.total else 0
 
     def facets(self, names: Sequence[str]) -> dict[str, tuple[tuple[str, int], ...]]:
-        """The counts of each facet, the most frequent value first."""
+        """The counts of each facet, the most frequent value first, as engines tell them."""
         found: dict[str, tuple[tuple[str, int], ...]] = {}
         for name in names:
-            counted = self.aggregations.get(name, _Counted())
+            counted = self.aggregations.get(name, _NONE)
             buckets = (counted.inner or counted).buckets
-            counts = ((one.key, one.doc_count) for one in buckets)
-            found[name] = tuple(sorted(counts, key=lambda count: (-count[1], count[0])))
+            found[name] = tuple([(one.key, one.doc_count) for one in buckets])
         return found
 
 
@@ -123,32 +130,41 @@ def _found(
     text = _text(question, needed, schema)
     if order is not None:
         return {"bool": {"filter": [text, *filters]}}
-    worth: list[Json] = [
-        {"constant_score": {"filter": _word(one, schema), "boost": one.worth}}
-        for one in question.words
-    ]
-    worth += [_near(*pair, schema) for pair in question.near]
+    fields = tuple(schema.text.items())
+    worth = [_worth(one, fields) for one in question.words]
+    worth += [_near(*pair, fields) for pair in question.near]
     return {"bool": {"must": [text], "filter": filters, "should": worth}}
 
 
 def _text(question: Question, needed: int, schema: Schema) -> Json:
-    words = [_word(one, schema) for one in question.words]
+    fields = tuple(schema.text.items())
+    words = [_word(one, fields) for one in question.words]
     return {"bool": {"should": words, "minimum_should_match": needed}}
 
 
-def _word(sought: Sought, schema: Schema) -> Json:
+# What is asked of a word is the same in every question that has it, so it is kept as it is sent.
+
+
+@lru_cache(4096)
+def _worth(sought: Sought, fields: _Fields) -> Raw:
+    return _raw({"constant_score": {"filter": _word(sought, fields), "boost": sought.worth}})
+
+
+@lru_cache(4096)
+def _word(sought: Sought, fields: _Fields) -> Raw:
     ways = [(sought.term, 1.0)]
     if sought.root is not None:
         ways.append((sought.root, ROOT))
     queries = [
         {"term": {TEXT + name: {"value": term, "boost": weight * boost}}}
         for term, boost in ways
-        for name, weight in schema.text.items()
+        for name, weight in fields
     ]
-    return {"dis_max": {"queries": queries}}
+    return _raw({"dis_max": {"queries": queries}})
 
 
-def _near(first: str, second: str, schema: Schema) -> Json:
+@lru_cache(4096)
+def _near(first: str, second: str, fields: _Fields) -> Raw:
     queries = [
         {
             "match_phrase": {
@@ -159,9 +175,13 @@ def _near(first: str, second: str, schema: Schema) -> Json:
                 }
             }
         }
-        for name, weight in schema.text.items()
+        for name, weight in fields
     ]
-    return {"dis_max": {"queries": queries}}
+    return _raw({"dis_max": {"queries": queries}})
+
+
+def _raw(asked: Json) -> Raw:
+    return Raw(_ENCODE.encode(asked))
 
 
 def _filters(values: Mapping[str, tuple[str, ...]], ranges: Mapping[str, Range]) -> list[Json]:

@@ -1,8 +1,6 @@
 """A bulkhead: so many calls at once and no more, so that one slow source cannot take all there is."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from msgspec import Struct
@@ -45,25 +43,24 @@ class Gate:
         self.waiting = 0
         self.refused = 0
 
-    @asynccontextmanager
-    async def passed(self) -> AsyncGenerator[None]:
-        """Be one of those that are let through.
+    async def enter(self) -> None:
+        """Be one of those that are let through, until `leave`.
 
         Raises:
             Busy: too many wait already, or it was not one's turn in time.
         """
-        await self._enter()
-        self.running += 1
-        try:
-            yield
-        finally:
-            self.running -= 1
-            self._free.release()
-
-    async def _enter(self) -> None:
-        if not self._free.locked():
+        if self._free.locked():
+            await self._wait()
+        else:
             await self._free.acquire()  # returns at once
-            return
+        self.running += 1
+
+    def leave(self) -> None:
+        """Make room for the next one."""
+        self.running -= 1
+        self._free.release()
+
+    async def _wait(self) -> None:
         if self.waiting >= self.rules.queue:
             raise self._busy(f"{self.rules.queue} calls wait for it already")
         self.waiting += 1

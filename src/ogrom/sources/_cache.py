@@ -53,7 +53,7 @@ class Cache(Struct, frozen=True, kw_only=True):
             raise ValueError("Cache(entries=, most_bytes=): at least 1, please.")
 
 
-class Aged(Struct, Generic[T], frozen=True):
+class Aged(Struct, Generic[T], frozen=True, gc=False):
     """An answer, and how old it is.
 
     `age` is in seconds since the source gave it; `fresh` is for how many seconds from then on it is
@@ -70,7 +70,7 @@ class Aged(Struct, Generic[T], frozen=True):
         return self.age > self.fresh
 
 
-class Entry(Struct, Generic[T], frozen=True):
+class Entry(Struct, Generic[T], frozen=True, gc=False):
     """An answer that is kept."""
 
     value: T

@@ -56,6 +56,7 @@ WINDOW = 10_000
 LONGEST_ID = 512
 """How many bytes of an id an engine takes."""
 
+_PLAIN = re.compile("[A-Za-z0-9_-]{1,64}")
 _FILLED = "fill-"
 
 _ENCODE = msgspec.json.Encoder()
@@ -145,18 +146,19 @@ class ElasticIndex:
 
     async def get(self, document_id: str) -> bytes | None:
         """The body of the document, or None where there is no such id."""
-        named = sound(document_id).encode()
-        if not named or len(named) > LONGEST_ID:
-            return None  # an engine takes either for a mistake
-        # A path of dots would be taken for another one by a proxy.
-        path = f"_doc/{quote(named, safe='').replace('.', '%2E')}"
+        if not _PLAIN.fullmatch(document_id):
+            named = sound(document_id).encode()
+            if not named or len(named) > LONGEST_ID:
+                return None  # an engine takes either for a mistake
+            # A path of dots would be taken for another one by a proxy.
+            document_id = quote(named, safe="").replace(".", "%2E")
         for last in (False, True):
             live = await self._current(anew=last)
             if live is None:
                 break
             try:
                 got = await self._engine.ask(
-                    _GotBody, "GET", f"{live.name}/{path}", realtime="false", _source="body"
+                    _GotBody, "GET", f"{live.name}/_doc/{document_id}?realtime=false&_source=body"
                 )
             except Gone as error:
                 if error.document:
@@ -242,7 +244,7 @@ class ElasticIndex:
         if not name:
             return await self._engine.ask(Answer, "POST", "_search", asked)
         return await self._engine.ask(
-            Answer, "POST", f"{name}/_search", asked, allow_partial_search_results="false"
+            Answer, "POST", f"{name}/_search?allow_partial_search_results=false", asked
         )
 
     # -- which generation is live

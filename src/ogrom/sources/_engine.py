@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -143,18 +143,18 @@ class Engine:
         Args:
             into: the type of the answer.
             method: in capitals.
-            path: of which each name is percent-encoded where it has to be.
+            path: percent-encoded where it has to be; the query may follow.
             body: JSON, or lines of JSON as bytes.
             patience: how many seconds it may take.
             once: it must not be sent twice.
-            parameters: what follows the path.
+            parameters: the query, where the path has none.
 
         Raises:
             Unavailable: it cannot be reached or cannot answer: `Busy`, `TimedOut`, `BadAnswer`.
             Gone: there is no such index.
             Misuse: it refuses the question, for the reason that it gives.
         """
-        what = "_doc" if "/_doc/" in path else path.rpartition("/")[2] if "/_" in path else "other"
+        what = _what(path)
         begun = perf_counter()
         try:
             return await self._within(into, method, path, body, patience, once, parameters)
@@ -183,7 +183,6 @@ class Engine:
             raise TimedOut(f"No time was left to ask {self.where.url}.", early=True)
         content = body or b"" if isinstance(body, bytes | None) else _ENCODE.encode(body)
         kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
-        path = quote(path, safe="/,*_-%")
         target = f"/{path}?{urlencode(parameters)}" if parameters else f"/{path}"
         try:
             status, raw = await self._wire.ask(method, target, content, kind, seconds, once=once)
@@ -285,6 +284,13 @@ async def connect(
         yield Engine(where, wire, patience)
     finally:
         await wire.close()
+
+
+def _what(path: str) -> str:
+    """What is asked for, in metrics: without names of indices and documents."""
+    if "/_doc/" in path:
+        return "_doc"
+    return path.partition("?")[0].rpartition("/")[2] if "/_" in path else "other"
 
 
 @cache

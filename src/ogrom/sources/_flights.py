@@ -59,18 +59,26 @@ class Flights(Generic[T]):
         """
         task = self._begin(key, call)
         self._waiting[key] = self._waiting.get(key, 0) + 1
-        ours = asyncio.timeout(deadline.left())
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+
+        def end(_: object) -> None:
+            if not over.done():
+                over.set_result(None)
+
+        task.add_done_callback(end)
+        seconds = deadline.left()
+        timer = None if seconds is None else loop.call_later(seconds, end, None)
         try:
-            async with ours:
-                return await asyncio.shield(task)
-        except TimeoutError:
-            if not ours.expired():
-                raise
-            raise TimedOut(
-                f"{self._name} did not answer before the request's deadline.", early=True
-            ) from None
+            await over
         finally:
+            if timer is not None:
+                timer.cancel()
+            task.remove_done_callback(end)
             self._leave(key, task)
+        if task.done():
+            return task.result()
+        raise TimedOut(f"{self._name} did not answer before the request's deadline.", early=True)
 
     async def close(self) -> None:
         """Cancel what is in flight."""

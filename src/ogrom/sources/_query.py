@@ -48,7 +48,7 @@ class Document(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Numbers, or strings that collate as they are. Documents without one come last."""
 
 
-class Range(Struct, frozen=True):
+class Range(Struct, frozen=True, gc=False):
     """Numbers from `least` to `most`, both included; None is without bound."""
 
     least: int | None = None
@@ -71,7 +71,7 @@ class Search(Struct, frozen=True, kw_only=True):
     """The facets to count."""
 
 
-class Found(Struct, frozen=True):
+class Found(Struct, frozen=True, gc=False):
     """The bodies of one page, the number of all found, and the counts of the facets asked for."""
 
     bodies: tuple[bytes, ...]

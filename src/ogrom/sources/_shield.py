@@ -269,30 +269,60 @@ class Shield:
         Raises:
             Unavailable: the source is not to be asked now, or took too long.
         """
+        # One generator for all that a call passes: one for each would cost more than the rest.
         self._check_ready()
         given = self._admit()
         ok: bool | None = None
         try:
-            async with self._passed():
-                started = self.clock()
-                try:
-                    async with self._in_time():
+            await self._enter()
+            started = self.clock()
+            seconds = deadline.left(self._timeout)
+            early = seconds is not None and seconds < (self._timeout or float("inf"))
+            ours = asyncio.timeout(seconds)
+            try:
+                # Whoever is called knows the deadline, and may end in good order.
+                with deadline.within(seconds):
+                    async with ours:
                         yield
-                    ok = True
-                except Unavailable as error:
+                ok = True
+            except TimeoutError:
+                waited = f"{seconds or 0:.3g} s" if ours.expired() else "its own time"
+                late = TimedOut(f"{self.name} did not answer within {waited}.", early=early)
+                ok = self._failed(late)
+                raise late from None
+            except TimedOut as error:
+                if early or not error.early:
                     ok = self._failed(error)
                     raise
-                except SourceError:
-                    ok = True  # it answered; what was asked of it is another matter
-                    raise
-                finally:
-                    self._seconds.observe(self.clock() - started)
-                    self._results["failed" if ok is False else "ok"] += ok is not None
+                # It tells ours from its own limit; whether ours was the request's, we alone know.
+                late = TimedOut(str(error), early=False)
+                ok = self._failed(late)
+                raise late from error
+            except Unavailable as error:
+                ok = self._failed(error)
+                raise
+            except SourceError:
+                ok = True  # it answered; what was asked of it is another matter
+                raise
+            finally:
+                if self._gate is not None:
+                    self._gate.leave()
+                self._seconds.observe(self.clock() - started)
+                self._results["failed" if ok is False else "ok"] += ok is not None
         finally:
             if ok is not None:
                 self._heard = self.clock()
                 self._failures = 0 if ok else self._failures + 1
             self._report(given, ok=ok)
+
+    async def _enter(self) -> None:
+        if self._gate is None:
+            return
+        try:
+            await self._gate.enter()
+        except Busy:
+            self._results["refused"] += 1
+            raise
 
     def _failed(self, error: Unavailable) -> bool | None:
         """What the failure says of the source: False, or None where it says nothing."""
@@ -355,7 +385,7 @@ class Shield:
         if self.circuit is None or given is None:
             return
         before = self.circuit.state
-        counted = self.circuit.counted(self.clock())
+        counted = (0, 0) if ok else self.circuit.counted(self.clock())
         self.circuit.report(given, self.clock(), ok=ok)
         after = self.circuit.state
         if before == "closed" and after == "open":
@@ -365,36 +395,6 @@ class Shield:
             )  # fmt: skip
         elif before == "half-open" and after == "closed":
             _log.warning("%s answers again", self.name)
-
-    @asynccontextmanager
-    async def _passed(self) -> AsyncGenerator[None]:
-        if self._gate is None:
-            yield
-            return
-        refused = self._gate.refused
-        try:
-            async with self._gate.passed():
-                yield
-        finally:
-            self._results["refused"] += self._gate.refused > refused
-
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncGenerator[None]:
-        seconds = deadline.left(self._timeout)
-        early = seconds is not None and seconds < (self._timeout or float("inf"))
-        ours = asyncio.timeout(seconds)
-        try:
-            with deadline.within(seconds):  # whoever is called knows it, and may end in good order
-                async with ours:
-                    yield
-        except TimedOut as error:
-            # It tells ours from its own limit; whether ours was the request's, we alone know.
-            if error.early != early and error.early:
-                raise TimedOut(str(error), early=False) from error
-            raise
-        except TimeoutError:
-            waited = f"{seconds or 0:.3g} s" if ours.expired() else "its own time"
-            raise TimedOut(f"{self.name} did not answer within {waited}.", early=early) from None
 
 
 def _told(error: SourceError) -> str:

@@ -30,6 +30,7 @@ _PIECE = 128 << 10  # what is sent at once; the loop goes on meanwhile
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n\0]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+_TARGET = re.compile(r"/[!-~]*")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;[^\r\n\0]*)?")
 
@@ -342,7 +343,10 @@ class Wire:
             TimeoutError: there is none in time.
             OSError: the server is not reached; `Broken`: not any more.
             Garbage: what came is no answer.
+            ValueError: `target` is not percent-encoded.
         """
+        if not _TARGET.fullmatch(target):
+            raise ValueError(f"Percent-encode what this path has in it: {target!r}")
         about = f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n" if content else ""
         sent = f"{method} {target} HTTP/1.1\r\n{self._fields}{about}\r\n".encode("ascii") + content
         loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import starmap
 from pathlib import Path
 from secrets import token_hex
 from typing import Generic, Protocol, TypeVar
@@ -200,10 +201,7 @@ def _shown(found: Found) -> ProductPage:
     return ProductPage(
         tuple(map(_DECODE.decode, found.bodies)),
         found.total,
-        {
-            name: tuple(FacetValue(value, count) for value, count in values)
-            for name, values in found.facets.items()
-        },
+        {name: tuple(starmap(FacetValue, values)) for name, values in found.facets.items()},
     )
 
 
