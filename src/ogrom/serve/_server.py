@@ -1,6 +1,7 @@
 """Serving over HTTP/1.1 with nothing in between, on uvloop: listens, sweeps, drains."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -97,6 +98,9 @@ async def _serve(
         if shared.siblings is not None:
             told = await shared.siblings.listen()
             stack.callback(told.close)
+        # What is there by now stays: Python need not look through it for circles again and again.
+        gc.collect()
+        gc.freeze()
         stop.say(b"r")
         notice = _NOTICE if inherited or is_unix else _QUIET
         await server.run(listening, notice, inherited=inherited)

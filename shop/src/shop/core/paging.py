@@ -29,13 +29,16 @@ def links(ctx: Context, page: int, per_page: int, total: int) -> dict[str, str]:
     """The `Link` to the first, previous, next and last page, with the rest of the query kept."""
     last = max(1, min(-(-total // per_page), PAGE_LIMIT // per_page))
     targets = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
-    rest = [
-        (name, value)
-        for name, value in parse_qsl(ctx.request.query, keep_blank_values=True)
-        if name != "page"
-    ]
+    rest = urlencode(
+        [
+            (name, value)
+            for name, value in parse_qsl(ctx.request.query, keep_blank_values=True)
+            if name != "page"
+        ]
+    )
+    before = f"{ctx.request.path}?{rest}&" if rest else f"{ctx.request.path}?"
     found = [
-        f'<{ctx.request.path}?{urlencode([*rest, ("page", number)])}>; rel="{relation}"'
+        f'<{before}page={number}>; rel="{relation}"'
         for relation, number in targets.items()
         if 1 <= number <= last
     ]

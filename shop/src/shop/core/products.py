@@ -108,5 +108,5 @@ def _plain(product: Product) -> dict[str, object]:
     return {
         name: value
         for name, value in msgspec.structs.asdict(product).items()
-        if value not in ("", (), None) and name not in _ABOUT
+        if value and name not in _ABOUT  # nothing that a product says of itself is 0
     }
