@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from faults.traffic import KEPT, NEEDS, Acked, Answer, Traffic, traffic
+from faults.traffic import KEPT, NEEDS, RATE, Acked, Answer, Traffic, traffic
 from faults.world import SECRET, World
 
 from ogrom.sources.sql import connect
@@ -88,11 +88,13 @@ class Outcome:
         return max([0.0, *(end - self.mended for end in ends)])
 
 
-async def do(world: World, fault: Fault, seconds: float, *, before: float = 2.0) -> Outcome:
+async def do(
+    world: World, fault: Fault, seconds: float, *, before: float = 2.0, rate: float = RATE
+) -> Outcome:
     """Break it under load, mend it, wait until all is well, and gather what came of it."""
     over = asyncio.Event()
     dropped, twice = world.figures()["ogrom_ship_dropped_lines_total"], repeated(world)
-    async with traffic(world.url) as load:
+    async with traffic(world.url, rate) as load:
         working = asyncio.create_task(load.run(over))
         await asyncio.sleep(before)
         began = time.monotonic()
@@ -195,7 +197,8 @@ def check(outcome: Outcome) -> None:
     """
     fault = outcome.fault
     assert outcome.slowest <= DEADLINE + SLACK, max(outcome.answers, key=lambda each: each.seconds)
-    assert [] == outcome.failed(needing=False)[:3]
+    others = outcome.failed(needing=False)
+    assert not others, others[:3]
     for each in outcome.failed(needing=True):
         assert 503 == each.status, each
         assert each.retry_after, each
