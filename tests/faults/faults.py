@@ -40,7 +40,7 @@ class Fault:
     dead: frozenset[str]
     run: Callable[[World, float], Awaitable[None]] = field(repr=False)
     full: float = 10.0
-    short: float | None = 2.0
+    short: float | None = 4.0
 
 
 @dataclass
@@ -305,7 +305,7 @@ _LOG: frozenset[str] = frozenset({"logstash"})
 
 FAULTS = (
     Fault("MariaDB frozen", _SQL, _database_frozen, short=5),
-    Fault("MariaDB killed, started again", _SQL, _database_killed, short=2),
+    Fault("MariaDB killed, started again", _SQL, _database_killed),
     Fault("OpenSearch frozen", _SEARCH, _search_frozen, short=5),
     Fault("OpenSearch killed, started again", _SEARCH, _search_killed, short=None),
     Fault("identity API answers in 30 s", _USERS, _identity("slow"), short=5),
