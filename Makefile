@@ -52,7 +52,7 @@ test-fast: setup ## The tests that take less than a second each; WORKERS=process
 .PHONY: test-all
 test-all: setup ## All tests, with coverage
 	@echo "== tests, all of them"
-	@$(BIN)/pytest -q -n $(WORKERS) $(if $(strip $(COVERAGE)),--cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(strip $(COVERAGE)))
+	@$(BIN)/pytest -q --durations=25 -n $(WORKERS) $(if $(strip $(COVERAGE)),--cov --cov-branch --cov-report=term:skip-covered --cov-fail-under=$(strip $(COVERAGE)))
 
 .PHONY: test-conformance
 test-conformance: setup ## Recorded answers of Liberator and bidi against ours; CASES=directory of .jsonl.gz files

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from faults.traffic import KEPT, NEEDS, Acked, Answer, Traffic, traffic
+from faults.traffic import KEPT, NEEDS, RATE, Acked, Answer, Traffic, traffic
 from faults.world import SECRET, World
 
 from ogrom.sources.sql import connect
@@ -40,7 +40,7 @@ class Fault:
     dead: frozenset[str]
     run: Callable[[World, float], Awaitable[None]] = field(repr=False)
     full: float = 10.0
-    short: float | None = 2.0
+    short: float | None = 4.0
 
 
 @dataclass
@@ -88,11 +88,13 @@ class Outcome:
         return max([0.0, *(end - self.mended for end in ends)])
 
 
-async def do(world: World, fault: Fault, seconds: float, *, before: float = 2.0) -> Outcome:
+async def do(
+    world: World, fault: Fault, seconds: float, *, before: float = 2.0, rate: float = RATE
+) -> Outcome:
     """Break it under load, mend it, wait until all is well, and gather what came of it."""
     over = asyncio.Event()
     dropped, twice = world.figures()["ogrom_ship_dropped_lines_total"], repeated(world)
-    async with traffic(world.url) as load:
+    async with traffic(world.url, rate) as load:
         working = asyncio.create_task(load.run(over))
         await asyncio.sleep(before)
         began = time.monotonic()
@@ -195,7 +197,8 @@ def check(outcome: Outcome) -> None:
     """
     fault = outcome.fault
     assert outcome.slowest <= DEADLINE + SLACK, max(outcome.answers, key=lambda each: each.seconds)
-    assert [] == outcome.failed(needing=False)[:3]
+    others = outcome.failed(needing=False)
+    assert not others, others[:3]
     for each in outcome.failed(needing=True):
         assert 503 == each.status, each
         assert each.retry_after, each
@@ -302,7 +305,7 @@ _LOG: frozenset[str] = frozenset({"logstash"})
 
 FAULTS = (
     Fault("MariaDB frozen", _SQL, _database_frozen, short=5),
-    Fault("MariaDB killed, started again", _SQL, _database_killed, short=2),
+    Fault("MariaDB killed, started again", _SQL, _database_killed),
     Fault("OpenSearch frozen", _SEARCH, _search_frozen, short=5),
     Fault("OpenSearch killed, started again", _SEARCH, _search_killed, short=None),
     Fault("identity API answers in 30 s", _USERS, _identity("slow"), short=5),

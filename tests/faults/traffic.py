@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 RATE = 60.0
-"""Requests for each second."""
+"""Requests for each second, at full length."""
 
 MOST = 1_000
 """As many are under way at once, at most."""
@@ -90,7 +90,10 @@ KEPT: dict[str, frozenset[str]] = {
 class Traffic:
     """Clients of one shop. It changes with every answer."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, products: Sequence[str]) -> None:
+    def __init__(
+        self, url: str, session: aiohttp.ClientSession, products: Sequence[str], rate: float
+    ) -> None:
+        self._pace = rate
         self._url = url
         self._session = session
         self._popular = products[:12]
@@ -119,7 +122,7 @@ class Traffic:
             for kind in itertools.cycle(kinds):
                 if over.is_set():
                     break
-                due += 1 / RATE
+                due += 1 / self._pace
                 await asyncio.sleep(max(0, due - time.monotonic()))
                 if self.under_way < MOST:
                     self.under_way += 1
@@ -232,7 +235,7 @@ class Traffic:
 
 
 @asynccontextmanager
-async def traffic(url: str) -> AsyncIterator[Traffic]:
+async def traffic(url: str, rate: float) -> AsyncIterator[Traffic]:
     """Traffic on the shop at this URL, that has been warmed; not begun yet."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=30)
@@ -242,6 +245,6 @@ async def traffic(url: str) -> AsyncIterator[Traffic]:
             where = f"{url}/v1/de-DE/products?sort=name&per_page=100&page={page}"
             async with session.get(where) as answer:
                 found += [each["id"] for each in (await answer.json())["items"]]
-        made = Traffic(url, session, found)
+        made = Traffic(url, session, found, rate)
         await made.warm()
         yield made

@@ -130,8 +130,8 @@ def _response(source: Source, depth: int, status: int, template: str, content: s
         source.known["tag"] = "None"
         source.write(depth, "if tag is None:", "    tag = etag(entity)", f"if {PLAIN_TAG}:")
         _head(source, depth + 1, template.replace(_TAG, 'ETag: "{tag}{variant.suffix}"\r\n'))
-        source.write(depth, "else:")
-        _head(source, depth + 1, template.replace(_TAG, "{tag_line(tag, variant.suffix)}"))
+        source.write(depth, "else:", "    tag_is = tag_line(tag, variant.suffix)")
+        _head(source, depth + 1, template.replace(_TAG, "{tag_is}"))
     else:
         _head(source, depth, template.replace(_TAG, braced(source.parts.tag)))
     if source.parts.cross_origin is not None:
