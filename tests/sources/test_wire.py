@@ -383,7 +383,7 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "complaint"),
     [
-        (b"220 mail.example ESMTP\r\n", BadAnswer, "no search engine: it does not speak HTTP"),
+        (b"220 mail.example ESMTP\r\n", BadAnswer, "cannot be read: it does not speak HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", Unavailable, "cannot be reached"),
         (b"", Unavailable, "closed the connection"),
         (OK, BadAnswer, "cannot be read"),

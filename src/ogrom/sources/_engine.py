@@ -195,11 +195,12 @@ class Engine:
                 f"{self.where.url} cannot be reached: {error}. Is the search engine running?"
             ) from error
         except Garbage as error:
-            raise BadAnswer(f"{self.where.url} is no search engine: {error}.") from error
+            raise BadAnswer(f"{self.where.url} answers what cannot be read: {error}.") from error
         if status >= 300:
             raise self._refused(status, raw)
         try:
-            decoded: T = _decoder(into).decode(raw)
+            wanted: Any = into
+            decoded: T = _decoder(wanted).decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadAnswer(f"{self.where.url} answers what cannot be read: {error}") from error
         return decoded

@@ -127,7 +127,7 @@ class Chunks:
             if self._ended:
                 if len(came) < 2:
                     return False
-                if came[:2] != b"\r\n":
+                if not came.startswith(b"\r\n"):
                     raise Garbage("its content is not in chunks, as it says")
                 del came[:2]
                 self._ended = False
@@ -251,7 +251,8 @@ class _Connection(asyncio.Protocol):
         """
         if not self.open:
             raise Broken("it has closed the connection", begun=False)
-        waiting = self._waiting = self._loop.create_future()
+        waiting: asyncio.Future[tuple[int, bytearray]] = self._loop.create_future()
+        self._waiting = waiting
         timer = self._loop.call_later(seconds, self._fail, TimeoutError())
         well = False
         try:
