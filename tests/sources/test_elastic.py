@@ -104,6 +104,23 @@ async def test_both_engines_answer_alike(engine: Engine, tmp_path: Path) -> None
     embedded.close()
 
 
+async def test_a_document_by_its_id(engine: Engine, tmp_path: Path) -> None:
+    """Whatever the id has in it; and after its index was replaced and removed."""
+    named = ("a/b", "..", "a b?c#d", "ä+%2F%", "x" * 512, "_search", '"', "a")
+    documents = [msgspec.structs.replace(doc(0), id=one, body=one.encode()) for one in named]
+    index, reader = ElasticIndex(engine, "de", SCHEMA), ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, documents)
+    for one in named:
+        assert one.encode() == await reader.get(one), one
+    for one in ("", "b", "a/", ".", "x" * 513, "ä" * 300, "\ud800", "\x00"):
+        assert await reader.get(one) is None, one
+
+    await publish(index, tmp_path, documents[:1])
+    assert await reader.get("a") is None
+    assert b"a/b" == await reader.get("a/b")
+    assert 'asked="_doc"' in text(engine.metrics())
+
+
 async def test_an_empty_engine(engine: Engine) -> None:
     """Finds nothing, and is no error."""
     index = ElasticIndex(engine, "de", SCHEMA)
