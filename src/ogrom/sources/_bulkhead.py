@@ -41,7 +41,6 @@ class Gate:
         self._free = asyncio.Semaphore(rules.calls)
         self.running = 0
         self.waiting = 0
-        self.refused = 0
 
     async def enter(self) -> None:
         """Be one of those that are let through, until `leave`.
@@ -73,5 +72,4 @@ class Gate:
             self.waiting -= 1
 
     def _busy(self, why: str) -> Busy:
-        self.refused += 1
         return Busy(f"{self._name} is asked too much: {why}. Try again later.", retry_after=1.0)
