@@ -104,6 +104,39 @@ async def test_both_engines_answer_alike(engine: Engine, tmp_path: Path) -> None
     embedded.close()
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_the_answer_to_the_switch_is_lost(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    """The catalogue that became live stays: it is looked at, and where it cannot be, nothing is dropped."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(3)))
+    ask = Engine.ask
+    cut = False
+
+    async def losing(
+        self: Engine, kind: Any, method: str, path: str, *more: Any, **rest: Any
+    ) -> Any:
+        nonlocal cut
+        if cut and not is_known and path.startswith("_alias/"):
+            raise Unavailable("nobody answers")
+        answer = await ask(self, kind, method, path, *more, **rest)
+        if path == "_aliases":
+            cut = True
+            raise Unavailable("the connection broke before the answer came")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "ask", losing)
+        if is_known:
+            await publish(index, tmp_path, map(doc, range(9)))
+        else:
+            with pytest.raises(Unavailable):
+                await publish(index, tmp_path, map(doc, range(9)))
+    await index.refresh()
+    assert 9 == await index.count()
+
+
 async def test_a_document_by_its_id(engine: Engine, tmp_path: Path) -> None:
     """Whatever the id has in it; and after its index was replaced and removed."""
     named = ("a/b", "..", "a b?c#d", "ä+%2F%", "x" * 512, "_search", '"', "a")

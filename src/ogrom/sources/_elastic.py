@@ -15,6 +15,7 @@ Rule 4. Each version of the schema has its own alias. A version that finds anoth
 """
 
 import asyncio
+import contextlib
 import random
 import re
 import time
@@ -351,7 +352,7 @@ class ElasticIndex:
             await self._do("POST", f"{name}/_forcemerge", patience=SLOW, max_num_segments="1")
             await self._switch(base, name)
         except BaseException as error:
-            await asyncio.shield(self._drop(name))
+            await asyncio.shield(self._abandon(name))
             # Who wins removes what the others have begun, at whatever they are.
             if isinstance(error, Misuse) and await self._names(self._alias) != [base]:
                 raise Busy(f"Another process has published meanwhile: {error}") from error
@@ -466,8 +467,16 @@ class ElasticIndex:
             await self._do("POST", "_aliases", {"actions": actions}, once=True)
         except (Misuse, Unavailable) as error:
             if isinstance(error, Unavailable) and "more than one write index" not in str(error):
+                if await self._names(self._alias) == [name]:
+                    return  # it was done, and the answer was lost
                 raise
             raise Busy(f"Another process has published a catalogue meanwhile: {error}") from error
+
+    async def _abandon(self, name: str) -> None:
+        """Drop a generation that did not become live. Whoever publishes next does, where we cannot."""
+        with contextlib.suppress(Unavailable):
+            if await self._names(self._alias) != [name]:
+                await self._drop(name)
 
     async def _drop(self, name: str) -> None:
         for path in (f"{self._abouts}/_doc/{name}", name):
