@@ -156,9 +156,9 @@ class Answering(ABC):
     def _send(self, response: Response, keep: bool) -> bool:
         """Begin to send what is made while it is sent; whether there will be anything to wait for."""
         shared, head = self._shared, self._head
-        chunked = head.version == 1 and declared(response) is None
-        if not (chunked or declared(response) is not None):  # HTTP/1.0: the end of it is the end
-            keep = False
+        is_open = declared(response) is None
+        chunked = is_open and head.version == 1
+        keep = keep and (chunked or not is_open)  # HTTP/1.0: where the connection ends, it ends
         extra = self._connection(keep) + (_CHUNKED if chunked else b"")
         try:
             written = shared.writer.write(response, self._request.id, extra)

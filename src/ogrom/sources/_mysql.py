@@ -37,6 +37,7 @@ from ogrom.sources._mysql_url import Options, parse
 from ogrom.sources._mysql_values import arguments, outcome, rows
 from ogrom.sources._pool import Member, Pool, timed_out
 from ogrom.sources._statement import Statement, parsed
+from ogrom.sources._to_its_end import to_its_end
 from ogrom.sources._values import excerpt
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ class MysqlDb:
                 tx.over = True
             tx.check_whole()
             # It cannot be called back: it is waited for, though we be cancelled.
-            await _to_its_end(tx.control(member.connection.commit))
+            await to_its_end(tx.control(member.connection.commit))
             sound = True
         except BaseException:
             sound = not tx.lost and await _undone(member)
@@ -354,20 +355,6 @@ class _Stale:
 
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         return await self._db.read_stale(into, sql, params)
-
-
-async def _to_its_end(work: Awaitable[None]) -> None:
-    """Do the work, which has a limit of its own, to its end even if we are cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled from task.exception()
-    task.result()
 
 
 async def _undone(member: Member) -> bool:

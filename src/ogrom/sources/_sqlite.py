@@ -36,6 +36,7 @@ from ogrom.sources._db import (
 from ogrom.sources._meter import Meter
 from ogrom.sources._sqlite_connection import NEVER, Connection, Interrupted, single
 from ogrom.sources._sqlite_long import LongReads
+from ogrom.sources._to_its_end import to_its_end
 
 TURN = 0.005
 """For how many seconds a read may keep the event loop."""
@@ -190,16 +191,7 @@ class SqliteDb:
 
     async def _on_disk(self, work: Callable[[], object]) -> None:
         """Do the work in the thread, to its end even if we are cancelled meanwhile."""
-        future = asyncio.get_running_loop().run_in_executor(self._disk, work)
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled from future.exception()
-        future.result()
+        await to_its_end(asyncio.get_running_loop().run_in_executor(self._disk, work))
 
 
 class _Transaction:
