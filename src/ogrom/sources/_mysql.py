@@ -38,7 +38,7 @@ from ogrom.sources._mysql_values import arguments, outcome, rows
 from ogrom.sources._pool import Member, Pool, timed_out
 from ogrom.sources._statement import Statement, parsed
 from ogrom.sources._to_its_end import to_its_end
-from ogrom.sources._values import excerpt
+from ogrom.sources._values import excerpt, single
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class MysqlDb:
         await asyncio.gather(*(pool.close() for pool in (self._primary, *self._replicas)))
 
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
-        return _single(await self._read([self._primary], into, sql, params), sql)
+        return single(await self._read([self._primary], into, sql, params), sql)
 
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         return await self._read([self._primary], into, sql, params)
@@ -289,7 +289,7 @@ class _Transaction:
         self._undone = False
 
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
-        return _single(await self.all(into, sql, **params), sql)
+        return single(await self.all(into, sql, **params), sql)
 
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         return rows(into, await self._run(parsed(sql).locking(), params), sql)
@@ -351,7 +351,7 @@ class _Stale:
         self._db = db
 
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
-        return _single(await self._db.read_stale(into, sql, params), sql)
+        return single(await self._db.read_stale(into, sql, params), sql)
 
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         return await self._db.read_stale(into, sql, params)
@@ -365,9 +365,3 @@ async def _undone(member: Member) -> bool:
     except (asyncio.CancelledError, TimeoutError, OSError, asyncmy.errors.MySQLError):
         return False  # whoever is cancelled once more is raising already
     return True
-
-
-def _single(found: list[T], sql: str) -> T | None:
-    if len(found) > 1:
-        raise Misuse(f"More than one row, where one was asked for: {excerpt(sql)}")
-    return found[0] if found else None

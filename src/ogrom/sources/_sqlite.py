@@ -34,9 +34,10 @@ from ogrom.sources._db import (
     Value,
 )
 from ogrom.sources._meter import Meter
-from ogrom.sources._sqlite_connection import NEVER, Connection, Interrupted, single
+from ogrom.sources._sqlite_connection import NEVER, Connection, Interrupted
 from ogrom.sources._sqlite_long import LongReads
 from ogrom.sources._to_its_end import to_its_end
+from ogrom.sources._values import single
 
 TURN = 0.005
 """For how many seconds a read may keep the event loop."""

@@ -16,7 +16,7 @@ from ogrom.sources._db import (
     Value,
 )
 from ogrom.sources._meter import Meter
-from ogrom.sources._values import Dialect, excerpt, loaded, stored
+from ogrom.sources._values import Dialect, excerpt, loaded, single, stored
 
 T = TypeVar("T")
 
@@ -28,13 +28,6 @@ _STEPS: Final = 1_000
 
 class Interrupted(Exception):
     """A read took longer than it may."""
-
-
-def single(found: list[T], sql: str) -> T | None:
-    """The only one, or None."""
-    if len(found) > 1:
-        raise Misuse(f"More than one row, where one was asked for: {excerpt(sql)}")
-    return found[0] if found else None
 
 
 @final

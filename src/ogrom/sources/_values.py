@@ -123,6 +123,13 @@ def excerpt(sql: str) -> str:
     return " ".join(sql.split())[:120]
 
 
+def single(found: list[T], sql: str) -> T | None:
+    """The only row, or None; Misuse where there are more."""
+    if len(found) > 1:
+        raise Misuse(f"More than one row, where one was asked for: {excerpt(sql)}")
+    return found[0] if found else None
+
+
 @cache
 def _loaders(into: Any, dialect: Dialect) -> Mapping[str, Load]:
     """How to read the columns that msgspec cannot read by itself; of a single value, under ""."""
