@@ -202,12 +202,12 @@ class Context(Struct, eq=False):
         return write(params, self._params)
 
     def linker(self, name: str, parameter: str, /) -> Callable[[object], str]:
-        """What writes the paths of many resources that differ in one parameter, given its value:
+        """Writes the paths of many resources that differ in one parameter, given its value.
 
             url = ctx.linker("product", "product_id")
             return [{"name": each.name, "url": url(each.id)} for each in found]
 
-        It is `path_for`, at a fraction of its cost, and raises what that does.
+        It is `path_for` at a part of its cost, and raises what that does.
         """
         before, only, after, write = self._links[name]
         present = self._params
