@@ -13,7 +13,7 @@ It is a context variable: a task has the deadline of the request that it was mad
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 _END: ContextVar[float | None] = ContextVar("ogrom.deadline", default=None)
 
@@ -30,12 +30,24 @@ set_end = _END.set
 @contextmanager
 def within(seconds: float | None) -> Generator[None]:
     """In this block no more than `seconds` are left, and never more than before; None: as before."""
-    remaining = left(seconds)
-    token = _END.set(None if remaining is None else time.monotonic() + remaining)
+    token = narrow(seconds)
     try:
         yield
     finally:
-        _END.reset(token)
+        widen(token)
+
+
+def narrow(seconds: float | None) -> Token[float | None]:
+    """What `within` does as its block begins, for whoever cannot afford a `with`; see `widen`."""
+    end = _END.get()
+    if seconds is not None:
+        ours = time.monotonic() + max(0.0, seconds)
+        end = ours if end is None else min(end, ours)
+    return _END.set(end)
+
+
+widen = _END.reset
+"""From here on, the deadline is what it was before it was narrowed: what `narrow` returned says so."""
 
 
 def left(most: float | None = None) -> float | None:

@@ -67,6 +67,7 @@ class Circuit:
         self.opened = 0
         """How often it has opened."""
         self._era = 0
+        self._pass = Pass(self._era)
         self._until = 0.0
         self._probing = False
         self._calls: deque[tuple[float, bool]] = deque()
@@ -82,7 +83,7 @@ class Circuit:
             if self._probing:
                 return self.rules.rest
             self._probing = True
-        return Pass(self._era)
+        return self._pass
 
     def report(self, given: Pass, now: float, *, ok: bool | None) -> None:
         """How the call ended: well, badly, or (None) in a way that says nothing of the source."""
@@ -115,6 +116,7 @@ class Circuit:
     def _change(self, why: str, now: float = 0.0) -> None:
         self.state = TRANSITIONS[self.state, why]
         self._era += 1
+        self._pass = Pass(self._era)
         self._probing = False
         self._calls.clear()
         self._failed = 0

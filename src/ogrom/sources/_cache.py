@@ -132,18 +132,19 @@ class Store(Generic[T]):
         self._entries.move_to_end(key)
         return aged, good_for
 
-    def put(self, key: Hashable, value: T) -> None:
-        """Keep an answer; one that is larger than all may be is not kept."""
+    def put(self, key: Hashable, value: T) -> bool:
+        """Keep an answer; whether it is. One that is larger than all may be is not kept."""
         self.drop(key)
         most = self.rules.most_bytes
         size = 0 if most is None else len(msgspec.msgpack.encode(value))
         if lifetime(self.rules, value) <= 0 or (most is not None and size > most):
-            return
+            return False
         self._entries[key] = Entry(value, self._clock(), size)
         self.bytes += size
         while len(self._entries) > self.rules.entries or (most is not None and self.bytes > most):
             self.drop(next(iter(self._entries)))
             self.evicted += 1
+        return True
 
     def drop(self, key: Hashable) -> None:
         """Forget the answer, if there is one."""

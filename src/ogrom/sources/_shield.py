@@ -11,8 +11,8 @@ import contextvars
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ from ogrom.sources._breaker import Breaker, Circuit, Pass
 from ogrom.sources._bulkhead import Bulkhead, Gate
 from ogrom.sources._cache import Cache
 from ogrom.sources._errors import Busy, CircuitOpen, SourceError, TimedOut, Unavailable
+from ogrom.sources._limit import Limit
 from ogrom.sources._protected import Protected
 from ogrom.sources._retry import Budget, Retry, repeated
 
@@ -235,8 +236,8 @@ class Shield:
                 "gauge",
                 "Calls at this moment.",
                 (
-                    sample(self._gate.running, source=name, state="running"),
-                    sample(self._gate.waiting, source=name, state="waiting"),
+                    sample(self._gate.places.taken, source=name, state="running"),
+                    sample(self._gate.places.waiting, source=name, state="waiting"),
                 ),
             )
         for protected in self._protected:
@@ -253,76 +254,82 @@ class Shield:
 
     async def ask(self, call: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
         """One call of the source, tried again where that may be."""
-        attempt = partial(self._attempt, call)
         if self._retry is None or self._budget is None or not repeatable:
-            return await attempt()
-        return await repeated(attempt, self._retry, self._budget)
+            return await self.attempt(call)
+        self._budget.earn()
+        try:
+            return await self.attempt(call)
+        except Unavailable as error:
+            failed = error
+        again = partial(self.attempt, call)
+        return await repeated(again, self._retry, self._budget, failed)
 
-    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
-        async with self.attempt():
-            return await call()
-
-    @asynccontextmanager
-    async def attempt(self) -> AsyncGenerator[None]:
-        """What is done to the source in this block is one call of it, and is never repeated.
+    async def attempt(self, call: Callable[[], Awaitable[T]]) -> T:
+        """One call of the source, which is never repeated.
 
         Raises:
             Unavailable: the source is not to be asked now, or took too long.
         """
-        # One generator for all that a call passes: one for each would cost more than the rest.
+        # All that a call passes is in one function, without contexts: each would cost more than the rest.
         self._check_ready()
         given = self._admit()
         ok: bool | None = None
         try:
-            await self._enter()
+            if self._gate is not None and not self._gate.enter():
+                await self._wait(self._gate)
             started = self.clock()
             seconds = deadline.left(self._timeout)
-            early = seconds is not None and seconds < (self._timeout or float("inf"))
-            ours = asyncio.timeout(seconds)
+            limit = None if seconds is None else Limit(seconds)
+            before = deadline.narrow(seconds)  # whoever is called may end in good order
             try:
-                # Whoever is called knows the deadline, and may end in good order.
-                with deadline.within(seconds):
-                    async with ours:
-                        yield
-                ok = True
-            except TimeoutError:
-                waited = f"{seconds or 0:.3g} s" if ours.expired() else "its own time"
-                late = TimedOut(f"{self.name} did not answer within {waited}.", early=early)
-                ok = self._failed(late)
-                raise late from None
-            except TimedOut as error:
-                if early or not error.early:
-                    ok = self._failed(error)
+                value = await call()
+            except BaseException as error:
+                is_late = limit is not None and limit.end()
+                ok, told = self._judged(error, seconds, is_late=is_late)
+                if told is error:
                     raise
-                # It tells ours from its own limit; whether ours was the request's, we alone know.
-                late = TimedOut(str(error), early=False)
-                ok = self._failed(late)
-                raise late from error
-            except Unavailable as error:
-                ok = self._failed(error)
-                raise
-            except SourceError:
-                ok = True  # it answered; what was asked of it is another matter
-                raise
+                raise told from (error if isinstance(error, TimedOut) else None)
+            else:
+                if limit is not None:
+                    limit.end()
+                ok = True
+                return value
             finally:
+                deadline.widen(before)
                 if self._gate is not None:
                     self._gate.leave()
                 self._seconds.observe(self.clock() - started)
-                self._results["failed" if ok is False else "ok"] += ok is not None
+                if ok is not None:
+                    self._results["ok" if ok else "failed"] += 1
         finally:
-            if ok is not None:
-                self._heard = self.clock()
-                self._failures = 0 if ok else self._failures + 1
             self._report(given, ok=ok)
 
-    async def _enter(self) -> None:
-        if self._gate is None:
-            return
+    async def _wait(self, gate: Gate) -> None:
         try:
-            await self._gate.enter()
+            await gate.wait()
         except Busy:
             self._results["refused"] += 1
             raise
+
+    def _judged(
+        self, error: BaseException, seconds: float | None, *, is_late: bool
+    ) -> tuple[bool | None, BaseException]:
+        """What a failure says of the source (see `_failed`), and what is raised of it."""
+        early = seconds is not None and seconds < (self._timeout or float("inf"))
+        if isinstance(error, TimeoutError) or (
+            is_late and isinstance(error, asyncio.CancelledError)
+        ):
+            waited = f"{seconds or 0:.3g} s" if is_late else "its own time"
+            late = TimedOut(f"{self.name} did not answer within {waited}.", early=early)
+            return self._failed(late), late
+        if isinstance(error, TimedOut) and error.early and not early:
+            # It tells ours from its own limit; whether ours was the request's, we alone know.
+            late = TimedOut(str(error), early=False)
+            return self._failed(late), late
+        if isinstance(error, Unavailable):
+            return self._failed(error), error
+        # It answered; what was asked of it is another matter.
+        return (True if isinstance(error, SourceError) else None), error
 
     def _failed(self, error: Unavailable) -> bool | None:
         """What the failure says of the source: False, or None where it says nothing."""
@@ -360,7 +367,7 @@ class Shield:
             await asyncio.sleep(every)
             if self._unready is None and self.clock() - self._heard >= every:
                 with suppress(SourceError):  # it is counted
-                    await self._attempt(ask)
+                    await self.attempt(ask)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         # In a context of its own: it belongs to no request, and has no deadline.
@@ -382,18 +389,25 @@ class Shield:
         )
 
     def _report(self, given: Pass | None, *, ok: bool | None) -> None:
-        if self.circuit is None or given is None:
+        """How a call ended."""
+        now = self.clock()
+        if ok is not None:
+            self._heard = now
+            self._failures = 0 if ok else self._failures + 1
+        circuit = self.circuit
+        if circuit is None or given is None:
             return
-        before = self.circuit.state
-        counted = (0, 0) if ok else self.circuit.counted(self.clock())
-        self.circuit.report(given, self.clock(), ok=ok)
-        after = self.circuit.state
-        if before == "closed" and after == "open":
+        before = circuit.state
+        counted = (0, 0) if ok else circuit.counted(now)
+        circuit.report(given, now, ok=ok)
+        if circuit.state is before:
+            return
+        if before == "closed":
             _log.warning(
                 "%s is left alone for %g s: %d of %d calls failed. The last failure: %s",
-                self.name, self.circuit.rules.rest, counted[1] + 1, counted[0] + 1, self._last,
+                self.name, circuit.rules.rest, counted[1] + 1, counted[0] + 1, self._last,
             )  # fmt: skip
-        elif before == "half-open" and after == "closed":
+        elif circuit.state == "closed":
             _log.warning("%s answers again", self.name)
 
 
