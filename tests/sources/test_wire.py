@@ -285,7 +285,9 @@ async def test_so_many_connections_and_no_more() -> None:
         answers = await asyncio.gather(
             *(client.ask("GET", f"/{number}", b"", "", 30) for number in range(50))
         )
-        assert [f"/{number}".encode() for number in range(50)] == [bytes(each.content) for each in answers]
+        assert [f"/{number}".encode() for number in range(50)] == [
+            bytes(each.content) for each in answers
+        ]
         assert 3 == server.most
 
         async with served(says(OK, pause=60)) as frozen, wire(frozen, connections=1) as one:

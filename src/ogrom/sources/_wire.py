@@ -269,4 +269,3 @@ class Wire:
         while self._idle:
             self._idle.pop().drop()
         await asyncio.sleep(0)  # the loop closes them
-
