@@ -30,24 +30,33 @@ set_end = _END.set
 @contextmanager
 def within(seconds: float | None) -> Generator[None]:
     """In this block no more than `seconds` are left, and never more than before; None: as before."""
-    token = narrow(seconds)
+    before, _ = narrow(seconds)
     try:
         yield
     finally:
-        widen(token)
+        widen(before)
 
 
-def narrow(seconds: float | None) -> Token[float | None]:
-    """What `within` does as its block begins, for whoever cannot afford a `with`; see `widen`."""
+def narrow(seconds: float | None) -> tuple[Token[float | None], float | None]:
+    """What `within` does as its block begins, for whoever cannot afford a `with`.
+
+    Returns what `widen` is given at the end, and how many seconds are left.
+    """
     end = _END.get()
-    if seconds is not None:
-        ours = time.monotonic() + max(0.0, seconds)
-        end = ours if end is None else min(end, ours)
-    return _END.set(end)
+    if seconds is None:
+        return _END.set(end), None if end is None else max(0.0, end - time.monotonic())
+    now = time.monotonic()
+    ours = now + seconds
+    if end is None or ours <= end:
+        return _END.set(ours), seconds
+    return _END.set(end), max(0.0, end - now)
 
 
 widen = _END.reset
 """From here on, the deadline is what it was before it was narrowed: what `narrow` returned says so."""
+
+end = _END.get
+"""When there is no time left, by `time.monotonic()`; None where there is no end."""
 
 
 def left(most: float | None = None) -> float | None:

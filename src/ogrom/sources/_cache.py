@@ -16,6 +16,8 @@ from msgspec import Struct
 
 T = TypeVar("T")
 
+_encode = msgspec.msgpack.Encoder().encode
+
 Use = Literal["fresh", "while_revalidate", "on_error", "forgotten"]
 
 
@@ -134,16 +136,23 @@ class Store(Generic[T]):
 
     def put(self, key: Hashable, value: T) -> bool:
         """Keep an answer; whether it is. One that is larger than all may be is not kept."""
+        rules, entries = self.rules, self._entries
         self.drop(key)
-        most = self.rules.most_bytes
-        size = 0 if most is None else len(msgspec.msgpack.encode(value))
-        if lifetime(self.rules, value) <= 0 or (most is not None and size > most):
+        if lifetime(rules, value) <= 0:
             return False
-        self._entries[key] = Entry(value, self._clock(), size)
+        if (most := rules.most_bytes) is None:
+            size, over = 0, False
+        else:
+            size = len(_encode(value))
+            if size > most:
+                return False
+            over = self.bytes + size > most
+        entries[key] = Entry(value, self._clock(), size)
         self.bytes += size
-        while len(self._entries) > self.rules.entries or (most is not None and self.bytes > most):
-            self.drop(next(iter(self._entries)))
+        while over or len(entries) > rules.entries:
+            self.drop(next(iter(entries)))
             self.evicted += 1
+            over = most is not None and self.bytes > most
         return True
 
     def drop(self, key: Hashable) -> None:

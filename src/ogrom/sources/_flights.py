@@ -6,11 +6,44 @@ from collections.abc import Callable, Coroutine, Hashable
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
+from msgspec import field
+
 from ogrom import deadline
 from ogrom._eager import Eager
 from ogrom.sources._errors import TimedOut
 
 T = TypeVar("T")
+
+
+class _Flight(Eager, kw_only=True):
+    """A call in flight, and who waits for it. It changes with both."""
+
+    flights: "dict[Hashable, _Flight]"
+    key: Hashable
+    end: float | None
+    waiting: list[asyncio.Future[None]] = field(default_factory=list[asyncio.Future[None]])
+    is_kept: bool = False
+    """Whether it lands though nobody waits for it."""
+
+    def leave(self) -> None:
+        """Whoever waited does not any more: the last one ends it."""
+        if not self.waiting and not self.is_kept:
+            if self.flights.get(self.key) is self:
+                del self.flights[self.key]  # who comes now begins anew
+            self.cancel()
+
+
+def _land(flight: Eager) -> None:
+    assert isinstance(flight, _Flight)
+    if flight.flights.get(flight.key) is flight:  # else another is on its way
+        del flight.flights[flight.key]
+    for over in flight.waiting:
+        _end(over)
+
+
+def _end(over: "asyncio.Future[None]") -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 class Flights(Generic[T]):
@@ -23,7 +56,7 @@ class Flights(Generic[T]):
 
     Args:
         name: who is asked, for messages.
-        seconds: how long a call may be in flight; None where it ends by itself.
+        seconds: how long a call may be in flight, as its deadline; None where it ends by itself.
     """
 
     def __init__(self, name: str, seconds: float | None = None) -> None:
@@ -52,69 +85,48 @@ class Flights(Generic[T]):
             flight = self._begin(key, call)
         else:
             self.joined += 1
-        work = flight.work
-        if not work.is_done:
-            over = work.loop.create_future()
+        if not flight.is_done:
+            over: asyncio.Future[None] = flight.loop.create_future()
             flight.waiting.append(over)
-            seconds = deadline.left()
-            timer = None if seconds is None else work.loop.call_later(seconds, _end, over)
+            end, timer = deadline.end(), None
+            if end is not None and (flight.end is None or end < flight.end):
+                timer = flight.loop.call_later(max(0.0, end - monotonic()), _end, over)
             try:
                 await over
             finally:
                 if timer is not None:
                     timer.cancel()
-                if not work.is_done:
-                    self._leave(key, flight, over)
-        if work.is_done:
-            value: T = work.result()
-            return value
-        raise TimedOut(f"{self._name} did not answer before the request's deadline.", early=True)
+                if not flight.is_done:
+                    flight.waiting.remove(over)
+                    flight.leave()
+            if not flight.is_done:
+                raise TimedOut(
+                    f"{self._name} did not answer before the request's deadline.", early=True
+                )
+        value: T = flight.result()
+        return value
 
-    async def close(self) -> None:
-        """Cancel what is in flight."""
-        works = [flight.work for flight in self._flights.values()]
-        for work in works:
-            work.cancel()
-        while not all(work.is_done for work in works):
-            await asyncio.sleep(0)
-
-    def _begin(self, key: Hashable, call: Callable[[], Coroutine[Any, Any, T]]) -> "_Flight":
-        running = asyncio.current_task()
-        context = contextvars.copy_context()
+    def _begin(self, key: Hashable, call: Callable[[], Coroutine[Any, Any, T]]) -> _Flight:
         end = None if self._seconds is None else monotonic() + self._seconds
+        context = contextvars.copy_context()
         context.run(deadline.set_end, end)
-
-        def land(_: Eager) -> None:
-            if self._flights.get(key) is flight:  # else another is on its way
-                del self._flights[key]
-            for over in flight.waiting:
-                _end(over)
-
-        flight = _Flight(Eager(call(), asyncio.get_running_loop(), context, land))
-        self._flights[key] = flight
-        flight.work.start_within(running)
+        flight = self._flights[key] = _Flight(
+            call(),
+            asyncio.get_running_loop(),
+            context,
+            _land,
+            flights=self._flights,
+            key=key,
+            end=end,
+        )
+        flight.start_within(asyncio.current_task())
         return flight
 
-    def _leave(self, key: Hashable, flight: "_Flight", over: "asyncio.Future[None]") -> None:
-        flight.waiting.remove(over)
-        if not flight.waiting and not flight.is_kept:
-            if self._flights.get(key) is flight:
-                del self._flights[key]  # who comes now begins anew
-            flight.work.cancel()
-
-
-class _Flight:
-    """A call in flight, and who waits for it. It changes with both."""
-
-    __slots__ = ("is_kept", "waiting", "work")
-
-    def __init__(self, work: Eager) -> None:
-        self.work: Final = work
-        self.waiting: Final[list[asyncio.Future[None]]] = []
-        self.is_kept = False
-        """Whether it lands though nobody waits for it."""
-
-
-def _end(over: "asyncio.Future[None]") -> None:
-    if not over.done():
-        over.set_result(None)
+    async def close(self) -> None:
+        """Cancel what is in flight, and wait for its end."""
+        flights = list(self._flights.values())
+        ends = [flight.loop.create_future() for flight in flights]
+        for flight, over in zip(flights, ends, strict=True):
+            flight.waiting.append(over)
+            flight.cancel()
+        await asyncio.gather(*ends)

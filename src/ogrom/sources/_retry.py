@@ -59,7 +59,8 @@ class Budget:
 
     def earn(self) -> None:
         """A call was made."""
-        self.left = min(self._most, self.left + self._share)
+        left = self.left + self._share
+        self.left = left if left < self._most else self._most
 
     def spend(self) -> bool:
         """Whether there may be one repetition; it is then paid for."""

@@ -149,7 +149,8 @@ class Shield:
         Raises:
             Unavailable: it is not ready yet, left alone (`CircuitOpen`), or has just failed often.
         """
-        self._check_ready()
+        if self._unready is not None:
+            raise self._not_ready(self._unready)
         if self.circuit is not None and self.circuit.state != "closed":
             raise CircuitOpen(f"breaker {self.circuit.state}; the last failure: {self._last}")
         if self._failures >= _IN_DOUBT:
@@ -271,45 +272,50 @@ class Shield:
             Unavailable: the source is not to be asked now, or took too long.
         """
         # All that a call passes is in one function, without contexts: each would cost more than the rest.
-        self._check_ready()
-        given = self._admit()
+        if self._unready is not None:
+            raise self._not_ready(self._unready)
+        gate = self._gate
+        started = self.clock()
+        given = None if self.circuit is None else self._admit(self.circuit, started)
+        if gate is not None and not gate.enter():
+            await self._wait(gate, given)
+            started = self.clock()
+        before, seconds = deadline.narrow(self._timeout)  # whoever is called may end in good order
+        limit = None if seconds is None else Limit(seconds)
         ok: bool | None = None
         try:
-            if self._gate is not None and not self._gate.enter():
-                await self._wait(self._gate)
-            started = self.clock()
-            seconds = deadline.left(self._timeout)
-            limit = None if seconds is None else Limit(seconds)
-            before = deadline.narrow(seconds)  # whoever is called may end in good order
-            try:
-                value = await call()
-            except BaseException as error:
-                is_late = limit is not None and limit.end()
-                ok, told = self._judged(error, seconds, is_late=is_late)
-                if told is error:
-                    raise
-                raise told from (error if isinstance(error, TimedOut) else None)
-            else:
-                if limit is not None:
-                    limit.end()
-                ok = True
-                return value
-            finally:
-                deadline.widen(before)
-                if self._gate is not None:
-                    self._gate.leave()
-                self._seconds.observe(self.clock() - started)
-                if ok is not None:
-                    self._results["ok" if ok else "failed"] += 1
+            value = await call()
+            ok = True
+        except BaseException as error:
+            is_late = limit is not None and limit.end()
+            limit = None
+            ok, told = self._judged(error, seconds, is_late=is_late)
+            if told is error:
+                raise
+            raise told from (error if isinstance(error, TimedOut) else None)
         finally:
-            self._report(given, ok=ok)
+            if limit is not None:
+                limit.end()
+            deadline.widen(before)
+            if gate is not None:
+                gate.leave()
+            now = self.clock()
+            self._seconds.observe(now - started)
+            self._report(given, now, ok=ok)
+        return value
 
-    async def _wait(self, gate: Gate) -> None:
+    async def _wait(self, gate: Gate, given: Pass | None) -> None:
+        """Wait for a place among those that ask."""
+        let_in = False
         try:
             await gate.wait()
+            let_in = True
         except Busy:
             self._results["refused"] += 1
             raise
+        finally:
+            if not let_in and self.circuit is not None and given is not None:
+                self.circuit.report(given, self.clock(), ok=None)
 
     def _judged(
         self, error: BaseException, seconds: float | None, *, is_late: bool
@@ -340,11 +346,8 @@ class Shield:
         self._last = _told(error)
         return False
 
-    def _check_ready(self) -> None:
-        if self._unready is not None:
-            raise Unavailable(
-                f"{self.name} is not ready yet: {self._unready}", retry_after=_LONGEST_PAUSE
-            )
+    def _not_ready(self, why: str) -> Unavailable:
+        return Unavailable(f"{self.name} is not ready yet: {why}", retry_after=_LONGEST_PAUSE)
 
     async def _prepare(self, work: Callable[[], Awaitable[object]]) -> None:
         pause = _FIRST_PAUSE
@@ -375,10 +378,8 @@ class Shield:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _admit(self) -> Pass | None:
-        if self.circuit is None:
-            return None
-        given = self.circuit.admit(self.clock())
+    def _admit(self, circuit: Circuit, now: float) -> Pass:
+        given = circuit.admit(now)
         if isinstance(given, Pass):
             return given
         self._results["refused"] += 1
@@ -388,10 +389,10 @@ class Shield:
             retry_after=given,
         )
 
-    def _report(self, given: Pass | None, *, ok: bool | None) -> None:
+    def _report(self, given: Pass | None, now: float, *, ok: bool | None) -> None:
         """How a call ended."""
-        now = self.clock()
         if ok is not None:
+            self._results["ok" if ok else "failed"] += 1
             self._heard = now
             self._failures = 0 if ok else self._failures + 1
         circuit = self.circuit
