@@ -56,9 +56,11 @@ class Eager(Struct, weakref=True, eq=False):
         """The same while a task is running in this loop, which goes on then."""
         _leave(self.loop, running)
         try:
-            self.start()
+            self._run(self.coro.send, None)
         finally:
             _enter(self.loop, running)
+        if not self.is_done:
+            _register(self)
 
     def _run(self, go_on: Callable[[Any], Any], by: BaseException | None) -> None:
         """One step, as asyncio.Task does it."""

@@ -114,6 +114,8 @@ class Store(Generic[T]):
         self.rules: Final = rules
         self._clock = clock
         self._entries: OrderedDict[Hashable, Entry[T]] = OrderedDict()
+        self._keeps_absence = lifetime(rules, None) > 0
+        self._keeps = lifetime(rules, ...) > 0
         self.bytes = 0
         self.evicted = 0
         """How many had to go before their time."""
@@ -137,8 +139,9 @@ class Store(Generic[T]):
     def put(self, key: Hashable, value: T) -> bool:
         """Keep an answer; whether it is. One that is larger than all may be is not kept."""
         rules, entries = self.rules, self._entries
-        self.drop(key)
-        if lifetime(rules, value) <= 0:
+        if key in entries:
+            self.drop(key)
+        if not (self._keeps_absence if value is None else self._keeps):
             return False
         if (most := rules.most_bytes) is None:
             size, over = 0, False

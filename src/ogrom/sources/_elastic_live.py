@@ -61,8 +61,7 @@ class Live:
 
         Raises Unavailable while the engine has not been reached yet, not once.
         """
-        live = self.present()
-        if live is not None:
+        if (live := self.present()) is not None:
             return live.name
         if not self._has_looked:
             raise Unavailable(f"{self.engine.where.url} has not answered yet.")

@@ -276,7 +276,10 @@ class Shield:
             raise self._not_ready(self._unready)
         gate = self._gate
         started = self.clock()
-        given = None if self.circuit is None else self._admit(self.circuit, started)
+        circuit, given = self.circuit, None
+        if circuit is not None:
+            is_closed = circuit.state == "closed"
+            given = circuit.open_pass if is_closed else self._admit(circuit, started)
         if gate is not None and not gate.enter():
             await self._wait(gate, given)
             started = self.clock()
@@ -301,7 +304,15 @@ class Shield:
                 gate.leave()
             now = self.clock()
             self._seconds.observe(now - started)
-            self._report(given, now, ok=ok)
+            if ok is not None:
+                self._results["ok" if ok else "failed"] += 1
+                self._heard = now
+                self._failures = 0 if ok else self._failures + 1
+            if circuit is not None and given is not None:
+                if ok and circuit.state == "closed":
+                    circuit.report(given, now, ok=True)
+                else:
+                    self._report(circuit, given, now, ok=ok)
         return value
 
     async def _wait(self, gate: Gate, given: Pass | None) -> None:
@@ -389,15 +400,8 @@ class Shield:
             retry_after=given,
         )
 
-    def _report(self, given: Pass | None, now: float, *, ok: bool | None) -> None:
-        """How a call ended."""
-        if ok is not None:
-            self._results["ok" if ok else "failed"] += 1
-            self._heard = now
-            self._failures = 0 if ok else self._failures + 1
-        circuit = self.circuit
-        if circuit is None or given is None:
-            return
+    def _report(self, circuit: Circuit, given: Pass, now: float, *, ok: bool | None) -> None:
+        """Tell the breaker how a call ended, and the log what that has changed."""
         before = circuit.state
         counted = (0, 0) if ok else circuit.counted(now)
         circuit.report(given, now, ok=ok)
