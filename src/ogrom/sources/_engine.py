@@ -19,7 +19,7 @@ from msgspec import Struct
 from ogrom import deadline
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.sources._errors import BadAnswer, Busy, Misuse, SourceError, TimedOut, Unavailable
-from ogrom.sources._reading import Garbage
+from ogrom.sources._reading import Garbage, Whole
 from ogrom.sources._wire import Wire
 
 T = TypeVar("T")
@@ -157,10 +157,10 @@ class Engine:
         """
         own = patience or self._patience
         seconds = deadline.left(own) or 0.0
+        if seconds <= 0:
+            raise self._failed(TimedOut(f"No time was left to ask {self.where.url}.", early=True))
         begun = perf_counter()
         try:
-            if seconds <= 0:
-                raise TimedOut(f"No time was left to ask {self.where.url}.", early=True)
             target = f"/{path}?{urlencode(parameters)}" if parameters else f"/{path}"
             if body is None:
                 content, kind = b"", ""
@@ -168,19 +168,16 @@ class Engine:
                 content, kind = body, "application/x-ndjson"
             else:
                 content, kind = _ENCODE.encode(body), "application/json"
-            status, raw, _ = await self._wire.ask(method, target, content, kind, seconds, once=once)
-            if status >= 300:
-                raise self._refused(status, raw)
-            wanted: Any = into
-            decoded: T = _decoder(wanted).decode(raw)
-        except Exception as error:
+            answer = await self._wire.ask(method, target, content, kind, seconds, once=once)
+            decoded: T = self._decoded(into, answer)
+        except SourceError as error:
+            self._failed(error)
+            raise
+        except (OSError, ValueError) as error:
             told = self._told(error, seconds, early=seconds < own)
-            if isinstance(told, SourceError):
-                name = type(told).__name__
-                self._errors[name] = self._errors.get(name, 0) + 1
-            if told is error:
+            if told is None:
                 raise
-            raise told from (None if isinstance(told, TimedOut) else error)
+            raise self._failed(told) from (None if isinstance(told, TimedOut) else error)
         finally:
             what = _what(path)
             if (durations := self._durations.get(what)) is None:
@@ -188,8 +185,14 @@ class Engine:
             durations.observe(perf_counter() - begun)
         return decoded
 
-    def _told(self, error: Exception, seconds: float, *, early: bool) -> Exception:
-        """What went wrong, by who must act."""
+    def _failed(self, error: SourceError) -> SourceError:
+        """Count the error, and give it back to be raised."""
+        name = type(error).__name__
+        self._errors[name] = self._errors.get(name, 0) + 1
+        return error
+
+    def _told(self, error: Exception, seconds: float, *, early: bool) -> Unavailable | None:
+        """What went wrong on the way, by who must act; None where that is nobody but us."""
         url = self.where.url
         if isinstance(error, TimeoutError):
             return TimedOut(f"{url} did not answer within {seconds:.1f} s.", early=early)
@@ -199,7 +202,14 @@ class Engine:
             return BadAnswer(f"{url} answers what cannot be read: {error}.")
         if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
             return BadAnswer(f"{url} answers what cannot be read: {error}")
-        return error
+        return None
+
+    def _decoded(self, into: type[T], answer: Whole) -> T:
+        if answer.status >= 300:
+            raise self._refused(answer.status, answer.content)
+        wanted: Any = into
+        decoded: T = _decoder(wanted).decode(answer.content)
+        return decoded
 
     def _refused(self, status: int, raw: bytes | bytearray) -> Unavailable | Misuse:
         if status < 400:

@@ -59,8 +59,7 @@ class Budget:
 
     def earn(self) -> None:
         """A call was made."""
-        left = self.left + self._share
-        self.left = left if left < self._most else self._most
+        self.left = min(self._most, self.left + self._share)
 
     def spend(self) -> bool:
         """Whether there may be one repetition; it is then paid for."""
