@@ -67,7 +67,7 @@ class Circuit:
         self.opened = 0
         """How often it has opened."""
         self._era = 0
-        self.open_pass = Pass(self._era)
+        self.free_pass = Pass(self._era)
         """What lets a call through while it is closed; else ask `admit`."""
         self._until = 0.0
         self._probing = False
@@ -84,7 +84,7 @@ class Circuit:
             if self._probing:
                 return self.rules.rest
             self._probing = True
-        return self.open_pass
+        return self.free_pass
 
     def report(self, given: Pass, now: float, *, ok: bool | None) -> None:
         """How the call ended: well, badly, or (None) in a way that says nothing of the source."""
@@ -119,7 +119,7 @@ class Circuit:
     def _change(self, why: str, now: float = 0.0) -> None:
         self.state = TRANSITIONS[self.state, why]
         self._era += 1
-        self.open_pass = Pass(self._era)
+        self.free_pass = Pass(self._era)
         self._probing = False
         self._calls.clear()
         self._failed = 0

@@ -261,9 +261,8 @@ class Shield:
         try:
             return await self.attempt(call)
         except Unavailable as error:
-            failed = error
-        again = partial(self.attempt, call)
-        return await repeated(again, self._retry, self._budget, failed)
+            again = partial(self.attempt, call)
+            return await repeated(again, self._retry, self._budget, error)
 
     async def attempt(self, call: Callable[[], Awaitable[T]]) -> T:
         """One call of the source, which is never repeated.
@@ -279,7 +278,7 @@ class Shield:
         circuit, given = self.circuit, None
         if circuit is not None:
             is_closed = circuit.state == "closed"
-            given = circuit.open_pass if is_closed else self._admit(circuit, started)
+            given = circuit.free_pass if is_closed else self._admit(circuit, started)
         if gate is not None and not gate.enter():
             await self._wait(gate, given)
             started = self.clock()
