@@ -5,7 +5,7 @@ comes from SQLite or MariaDB, a product and a search from the embedded engine or
 peer asks the same data by SQLAlchemy (aiosqlite, asyncmy; tuned) and opensearch-py, on uvicorn. To
 OpenSearch it sends the very searches that the shop does. SQLite's full text stands for the embedded
 engine, as what one has without another server. Each server is one process on one processor, wrk
-on another, with 16 connections; they take turns in each round. The time is the CPU's, user and
+on another, with 16 connections, before all else where they may; they take turns in each round. The time is the CPU's, user and
 system, of the server's process alone. The shop writes its log as always; the peer writes none.
 """
 
@@ -30,7 +30,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import msgspec
-from _bench import report
+from _bench import report, undisturbed
 from _running import PEERS_PYTHON, Running
 from _wrk import Each, load
 
@@ -163,7 +163,7 @@ def running(name: str, env: Mapping[str, str], settings: Path) -> Generator[Runn
             stdout=subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {0}),
+            preexec_fn=lambda: undisturbed(0),
         )
     try:
         for paths in PATHS.values():

@@ -13,7 +13,7 @@ It is a context variable: a task has the deadline of the request that it was mad
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 _END: ContextVar[float | None] = ContextVar("ogrom.deadline", default=None)
 
@@ -30,12 +30,33 @@ set_end = _END.set
 @contextmanager
 def within(seconds: float | None) -> Generator[None]:
     """In this block no more than `seconds` are left, and never more than before; None: as before."""
-    remaining = left(seconds)
-    token = _END.set(None if remaining is None else time.monotonic() + remaining)
+    before, _ = narrow(seconds)
     try:
         yield
     finally:
-        _END.reset(token)
+        widen(before)
+
+
+def narrow(seconds: float | None) -> tuple[Token[float | None], float | None]:
+    """What `within` does as its block begins, for whoever cannot afford a `with`.
+
+    Returns what `widen` is given at the end, and how many seconds are left.
+    """
+    end = _END.get()
+    if seconds is None:
+        return _END.set(end), None if end is None else max(0.0, end - time.monotonic())
+    now = time.monotonic()
+    ours = now + seconds
+    if end is None or ours <= end:
+        return _END.set(ours), seconds
+    return _END.set(end), max(0.0, end - now)
+
+
+widen = _END.reset
+"""From here on, the deadline is what it was before it was narrowed: what `narrow` returned says so."""
+
+end = _END.get
+"""When there is no time left, by `time.monotonic()`; None where there is no end."""
 
 
 def left(most: float | None = None) -> float | None:

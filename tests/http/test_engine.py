@@ -25,6 +25,7 @@ from ogrom.http import (
     ETag,
     Forbidden,
     Gone,
+    LinkError,
     Media,
     MediaType,
     NoContent,
@@ -585,6 +586,25 @@ def test_what_is_asked_for_too_early_is_told_so():
         ask(thing(handle_ok=lambda ctx, _: ctx["name"]), "GET /things/7")
     with pytest.raises(ValueError, match="no routes"):
         Context(Request(method="GET", path="/")).path_for("x")
+
+
+@pytest.mark.parametrize("place", ["/things/{id}", "/{shelf}/{id}"])
+@pytest.mark.parametrize("value", ["a1", "a b", "ä", "a.b", "a/b"])
+def test_a_linker_writes_what_path_for_writes(place, value):
+    """Plain values and others; where the present path tells another parameter, and where it does not."""
+
+    def show(ctx, _):
+        url = ctx.linker("thing", "id")
+        return {"ours": url(value), "theirs": ctx.path_for("thing", id=value)}
+
+    routes = {"/x": {place: Resource(name="thing", handle_ok=show)}}
+    shelf = place.replace("{id}", "7").replace("{shelf}", "top")
+    if "shelf" in place:
+        with pytest.raises(LinkError, match="shelf is missing"):
+            ask(routes, f"GET /x{shelf}")
+    else:
+        found = ask(routes, f"GET /x{shelf}").json()
+        assert found["ours"] == found["theirs"]
 
 
 def test_ask_says_when_a_resource_waits_for_io():

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from ogrom import deadline
 from ogrom.metrics import text
-from ogrom.sources import _elastic
+from ogrom.sources import _elastic_live
 from ogrom.sources._errors import TimedOut
 from ogrom.sources._generations import Generations
 from ogrom.sources.search import (
@@ -233,7 +233,7 @@ async def test_frozen_and_stopped_and_back(
     own_node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No question outlives its deadline; when the engine is back, so are the answers."""
-    monkeypatch.setattr(_elastic, "LOOK_AGAIN", 3_600)
+    monkeypatch.setattr(_elastic_live, "LOOK_AGAIN", 3_600)
     async with connect(f"{own_node.start()}/t{token_hex(4)}", patience=60) as engine:
         index = ElasticIndex(engine, "de", SCHEMA)
         await publish(index, tmp_path, map(doc, range(50)))

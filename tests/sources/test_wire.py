@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ogrom.sources import _wire
 from ogrom.sources._engine import Engine, connect
 from ogrom.sources._errors import BadAnswer, Misuse, TimedOut, Unavailable
-from ogrom.sources._wire import Broken, Chunks, Garbage, Head, Wire, head
+from ogrom.sources._reading import Chunks, Garbage, Head, head
+from ogrom.sources._wire import Broken, Wire
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = (
@@ -99,8 +100,8 @@ async def wire(server: Server, **more: Any) -> AsyncIterator[Wire]:
 
 
 async def get(client: Wire, seconds: float = 30, **more: Any) -> tuple[int, bytes]:
-    status, content = await client.ask("GET", "/x", b"", "", seconds, **more)
-    return status, bytes(content)
+    answer = await client.ask("GET", "/x", b"", "", seconds, **more)
+    return answer.status, bytes(answer.content)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +285,9 @@ async def test_so_many_connections_and_no_more() -> None:
         answers = await asyncio.gather(
             *(client.ask("GET", f"/{number}", b"", "", 30) for number in range(50))
         )
-        assert [f"/{number}".encode() for number in range(50)] == [bytes(a) for _, a in answers]
+        assert [f"/{number}".encode() for number in range(50)] == [
+            bytes(each.content) for each in answers
+        ]
         assert 3 == server.most
 
         async with served(says(OK, pause=60)) as frozen, wire(frozen, connections=1) as one:
@@ -328,9 +331,8 @@ async def test_refused_before_all_was_sent() -> None:
         await asyncio.sleep(30)
 
     async with served(talk) as server, wire(server) as client:
-        assert (413, bytearray(b"no")) == await client.ask(
-            "POST", "/", b"x" * (64 << 20), "x/y", 20
-        )
+        refused = await client.ask("POST", "/", b"x" * (64 << 20), "x/y", 20)
+        assert (413, b"no") == refused[:2]
 
 
 async def test_what_cannot_be_sent() -> None:

@@ -33,7 +33,11 @@ class Money(Struct, frozen=True, gc=False):
 
 
 class Product(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """One garment, as one locale sees it. What a catalogue does not say is left out."""
+    """One garment, as one locale sees it. What a catalogue does not say is left out.
+
+    What clients are shown is the same, with `url` or `links`, which no source knows, and without
+    `revision` and `age`, of which header fields tell.
+    """
 
     id: str
     name: str
@@ -45,6 +49,10 @@ class Product(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     sizes: tuple[str, ...] = ()
     price: Money | None = None
     added: datetime | None = None
+    url: str = ""
+    """Where it is, in lists."""
+    links: Mapping[str, str] | None = None
+    """Where that is which belongs to it, by name."""
     revision: str = ""
     """Changes whenever anything else of the product does."""
     age: float = 0.0

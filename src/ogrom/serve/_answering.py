@@ -12,10 +12,10 @@ from typing import Any, Final
 from msgspec import structs
 
 from ogrom import deadline, tracing
+from ogrom._eager import Eager
 from ogrom.http import Request, Response
 from ogrom.serve._app import health
 from ogrom.serve._content import Content
-from ogrom.serve._eager import Eager
 from ogrom.serve._head import Head
 from ogrom.serve._refusal import CLIENT_CLOSED_REQUEST, ClientGone, refuse
 from ogrom.serve._shared import Shared

@@ -91,8 +91,9 @@ class Answer(Struct, frozen=True, gc=False):
 
 def page(query: Search, question: Question, needed: int, schema: Schema) -> Json:
     """The search for one page: what has so many of the words and passes all filters."""
-    counted = {name: query.filters[name] for name in query.facets if query.filters.get(name)}
-    others = {name: values for name, values in query.filters.items() if name not in counted}
+    chosen = {name: values for name, values in query.filters.items() if values}
+    counted = {name: chosen[name] for name in query.facets if name in chosen} if chosen else chosen
+    others = {name: values for name, values in chosen.items() if name not in counted}
     asked: Json = {
         "query": _found(question, needed, _filters(others, query.ranges), schema, query.order),
         "size": query.limit,
@@ -104,9 +105,16 @@ def page(query: Search, question: Question, needed: int, schema: Schema) -> Json
     if counted:
         # Applied after the counting, so that a facet can be counted without its own filter.
         asked["post_filter"] = {"bool": {"filter": _filters(counted, {})}}
-    if query.facets:
+    if counted:
         asked["aggs"] = {name: _facet(name, counted) for name in query.facets}
+    elif query.facets:
+        asked["aggs"] = _facets(query.facets)
     return asked
+
+
+def whole(name: str) -> str:
+    """The path of a search in an index, which fails where a part of it does."""
+    return f"{name}/_search?allow_partial_search_results=false"
 
 
 def levels(query: Search, question: Question, schema: Schema) -> Json:
@@ -204,6 +212,11 @@ def _facet(name: str, chosen: Mapping[str, tuple[str, ...]]) -> Json:
     if not others:
         return terms
     return {"filter": {"bool": {"filter": _filters(others, {})}}, "aggs": {"inner": terms}}
+
+
+@lru_cache(256)
+def _facets(names: tuple[str, ...]) -> Raw:
+    return _raw({name: _facet(name, {}) for name in names})
 
 
 def _order(query: Search, needed: int) -> list[Any]:

@@ -67,6 +67,8 @@ class Circuit:
         self.opened = 0
         """How often it has opened."""
         self._era = 0
+        self.free_pass = Pass(self._era)
+        """What lets a call through while it is closed; else ask `admit`."""
         self._until = 0.0
         self._probing = False
         self._calls: deque[tuple[float, bool]] = deque()
@@ -82,7 +84,7 @@ class Circuit:
             if self._probing:
                 return self.rules.rest
             self._probing = True
-        return Pass(self._era)
+        return self.free_pass
 
     def report(self, given: Pass, now: float, *, ok: bool | None) -> None:
         """How the call ended: well, badly, or (None) in a way that says nothing of the source."""
@@ -93,9 +95,11 @@ class Circuit:
             if ok is not None:
                 self._change("the probe did well" if ok else "the probe failed", now)
         elif self.state == "closed" and ok is not None:
-            self._calls.append((now, ok))
+            calls = self._calls
+            calls.append((now, ok))
             self._failed += not ok
-            self._forget(now)
+            if calls[0][0] <= now - self.rules.window:
+                self._forget(now)
             if not ok and self._too_many():
                 self._change("too many failed", now)
 
@@ -115,6 +119,7 @@ class Circuit:
     def _change(self, why: str, now: float = 0.0) -> None:
         self.state = TRANSITIONS[self.state, why]
         self._era += 1
+        self.free_pass = Pass(self._era)
         self._probing = False
         self._calls.clear()
         self._failed = 0

@@ -1,12 +1,12 @@
 """A bulkhead: so many calls at once and no more, so that one slow source cannot take all there is."""
 
-import asyncio
 from typing import Final
 
 from msgspec import Struct
 
 from ogrom import deadline
 from ogrom.sources._errors import Busy
+from ogrom.sources._places import Places
 
 
 class Bulkhead(Struct, frozen=True, kw_only=True):
@@ -38,38 +38,24 @@ class Gate:
     def __init__(self, name: str, rules: Bulkhead) -> None:
         self._name = name
         self.rules: Final = rules
-        self._free = asyncio.Semaphore(rules.calls)
-        self.running = 0
-        self.waiting = 0
+        self.places: Final = Places(rules.calls)
+        self.enter: Final = self.places.take
+        """Be one of those that are let through, until `leave`; whether that can be at once."""
+        self.leave: Final = self.places.give
+        """Make room for the next one."""
 
-    async def enter(self) -> None:
-        """Be one of those that are let through, until `leave`.
+    async def wait(self) -> None:
+        """Be one of those that are let through as soon as it is one's turn.
 
         Raises:
             Busy: too many wait already, or it was not one's turn in time.
         """
-        if self._free.locked():
-            await self._wait()
-        else:
-            await self._free.acquire()  # returns at once
-        self.running += 1
-
-    def leave(self) -> None:
-        """Make room for the next one."""
-        self.running -= 1
-        self._free.release()
-
-    async def _wait(self) -> None:
-        if self.waiting >= self.rules.queue:
+        if self.places.waiting >= self.rules.queue:
             raise self._busy(f"{self.rules.queue} calls wait for it already")
-        self.waiting += 1
         try:
-            async with asyncio.timeout(deadline.left(self.rules.patience)):
-                await self._free.acquire()
+            await self.places.wait(deadline.left(self.rules.patience))
         except TimeoutError:
             raise self._busy(f"{self.rules.calls} calls have not ended in time") from None
-        finally:
-            self.waiting -= 1
 
     def _busy(self, why: str) -> Busy:
         return Busy(f"{self._name} is asked too much: {why}. Try again later.", retry_after=1.0)

@@ -16,6 +16,8 @@ from msgspec import Struct
 
 T = TypeVar("T")
 
+_encode = msgspec.msgpack.Encoder().encode
+
 Use = Literal["fresh", "while_revalidate", "on_error", "forgotten"]
 
 
@@ -112,6 +114,8 @@ class Store(Generic[T]):
         self.rules: Final = rules
         self._clock = clock
         self._entries: OrderedDict[Hashable, Entry[T]] = OrderedDict()
+        self._keeps_absence = lifetime(rules, None) > 0
+        self._keeps = lifetime(rules, ...) > 0
         self.bytes = 0
         self.evicted = 0
         """How many had to go before their time."""
@@ -132,18 +136,27 @@ class Store(Generic[T]):
         self._entries.move_to_end(key)
         return aged, good_for
 
-    def put(self, key: Hashable, value: T) -> None:
-        """Keep an answer; one that is larger than all may be is not kept."""
-        self.drop(key)
-        most = self.rules.most_bytes
-        size = 0 if most is None else len(msgspec.msgpack.encode(value))
-        if lifetime(self.rules, value) <= 0 or (most is not None and size > most):
-            return
-        self._entries[key] = Entry(value, self._clock(), size)
+    def put(self, key: Hashable, value: T) -> bool:
+        """Keep an answer; whether it is. One that is larger than all may be is not kept."""
+        rules, entries = self.rules, self._entries
+        if key in entries:
+            self.drop(key)
+        if not (self._keeps_absence if value is None else self._keeps):
+            return False
+        if (most := rules.most_bytes) is None:
+            size, over = 0, False
+        else:
+            size = len(_encode(value))
+            if size > most:
+                return False
+            over = self.bytes + size > most
+        entries[key] = Entry(value, self._clock(), size)
         self.bytes += size
-        while len(self._entries) > self.rules.entries or (most is not None and self.bytes > most):
-            self.drop(next(iter(self._entries)))
+        while over or len(entries) > rules.entries:
+            self.drop(next(iter(entries)))
             self.evicted += 1
+            over = most is not None and self.bytes > most
+        return True
 
     def drop(self, key: Hashable) -> None:
         """Forget the answer, if there is one."""

@@ -18,8 +18,9 @@ from msgspec import Struct
 
 from ogrom import deadline
 from ogrom.metrics import Histogram, Metric, sample
-from ogrom.sources._errors import BadAnswer, Busy, Misuse, TimedOut, Unavailable
-from ogrom.sources._wire import Garbage, Wire
+from ogrom.sources._errors import BadAnswer, Busy, Misuse, SourceError, TimedOut, Unavailable
+from ogrom.sources._reading import Garbage, Whole
+from ogrom.sources._wire import Wire
 
 T = TypeVar("T")
 
@@ -154,58 +155,63 @@ class Engine:
             Gone: there is no such index.
             Misuse: it refuses the question, for the reason that it gives.
         """
-        what = _what(path)
-        begun = perf_counter()
-        try:
-            return await self._within(into, method, path, body, patience, once, parameters)
-        except (Unavailable, Misuse) as error:
-            name = type(error).__name__
-            self._errors[name] = self._errors.get(name, 0) + 1
-            raise
-        finally:
-            if (durations := self._durations.get(what)) is None:
-                durations = self._durations[what] = Histogram()
-            durations.observe(perf_counter() - begun)
-
-    async def _within(
-        self,
-        into: type[T],
-        method: str,
-        path: str,
-        body: bytes | Mapping[str, Any] | None,
-        patience: float | None,
-        once: bool,
-        parameters: Mapping[str, str],
-    ) -> T:
         own = patience or self._patience
         seconds = deadline.left(own) or 0.0
         if seconds <= 0:
-            raise TimedOut(f"No time was left to ask {self.where.url}.", early=True)
-        content = body or b"" if isinstance(body, bytes | None) else _ENCODE.encode(body)
-        kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
-        target = f"/{path}?{urlencode(parameters)}" if parameters else f"/{path}"
+            raise self._failed(TimedOut(f"No time was left to ask {self.where.url}.", early=True))
+        begun = perf_counter()
         try:
-            status, raw = await self._wire.ask(method, target, content, kind, seconds, once=once)
-        except TimeoutError:
-            raise TimedOut(
-                f"{self.where.url} did not answer within {seconds:.1f} s.", early=seconds < own
-            ) from None
-        except OSError as error:
-            raise Unavailable(
-                f"{self.where.url} cannot be reached: {error}. Is the search engine running?"
-            ) from error
-        except Garbage as error:
-            raise BadAnswer(f"{self.where.url} answers what cannot be read: {error}.") from error
-        if status >= 300:
-            raise self._refused(status, raw)
-        try:
-            wanted: Any = into
-            decoded: T = _decoder(wanted).decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadAnswer(f"{self.where.url} answers what cannot be read: {error}") from error
+            target = f"/{path}?{urlencode(parameters)}" if parameters else f"/{path}"
+            if body is None:
+                content, kind = b"", ""
+            elif isinstance(body, bytes):
+                content, kind = body, "application/x-ndjson"
+            else:
+                content, kind = _ENCODE.encode(body), "application/json"
+            answer = await self._wire.ask(method, target, content, kind, seconds, once=once)
+            decoded: T = self._decoded(into, answer)
+        except SourceError as error:
+            self._failed(error)
+            raise
+        except (OSError, ValueError) as error:
+            told = self._told(error, seconds, early=seconds < own)
+            if told is None:
+                raise
+            raise self._failed(told) from (None if isinstance(told, TimedOut) else error)
+        finally:
+            what = _what(path)
+            if (durations := self._durations.get(what)) is None:
+                durations = self._durations[what] = Histogram()
+            durations.observe(perf_counter() - begun)
         return decoded
 
-    def _refused(self, status: int, raw: bytearray) -> Unavailable | Misuse:
+    def _failed(self, error: SourceError) -> SourceError:
+        """Count the error, and give it back to be raised."""
+        name = type(error).__name__
+        self._errors[name] = self._errors.get(name, 0) + 1
+        return error
+
+    def _told(self, error: Exception, seconds: float, *, early: bool) -> Unavailable | None:
+        """What went wrong on the way, by who must act; None where that is nobody but us."""
+        url = self.where.url
+        if isinstance(error, TimeoutError):
+            return TimedOut(f"{url} did not answer within {seconds:.1f} s.", early=early)
+        if isinstance(error, OSError):
+            return Unavailable(f"{url} cannot be reached: {error}. Is the search engine running?")
+        if isinstance(error, Garbage):
+            return BadAnswer(f"{url} answers what cannot be read: {error}.")
+        if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
+            return BadAnswer(f"{url} answers what cannot be read: {error}")
+        return None
+
+    def _decoded(self, into: type[T], answer: Whole) -> T:
+        if answer.status >= 300:
+            raise self._refused(answer.status, answer.content)
+        wanted: Any = into
+        decoded: T = _decoder(wanted).decode(answer.content)
+        return decoded
+
+    def _refused(self, status: int, raw: bytes | bytearray) -> Unavailable | Misuse:
         if status < 400:
             return BadAnswer(
                 f"{self.where.url} answers {status}, to elsewhere: redirects are not followed."

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, Generic, ParamSpec, Protocol, TypeVar
 
 from ogrom.metrics import Metric, sample
-from ogrom.sources._cache import Aged, Cache, Store
+from ogrom.sources._cache import Aged, Cache, Store, fresh_for
 from ogrom.sources._errors import Unavailable
 from ogrom.sources._flights import Flights
 
@@ -57,7 +57,7 @@ class Protected(Generic[P, T]):
         self._store: Store[T] | None = Store(cache, shield.clock) if cache else None
         self._share = share
         behind = cache is not None and cache.while_revalidate > 0
-        self._flights: Flights[T] | None = (
+        self._flights: Flights[Aged[T]] | None = (
             Flights(shield.name, shield.patience) if repeatable and (share or behind) else None
         )
         self._given = {"fresh": 0, "stale": 0, "on_error": 0, "miss": 0}
@@ -72,51 +72,40 @@ class Protected(Generic[P, T]):
 
     async def aged(self, *args: P.args, **kwargs: P.kwargs) -> Aged[T]:
         """The same, with how old the answer is."""
-        call = partial(self._call, *args, **kwargs)
-        if self._flights is None and self._store is None:
+        store = self._store
+        if self._flights is None and store is None:
+            call = partial(self._call, *args, **kwargs)
             return Aged(await self._shield.ask(call, repeatable=self._repeatable))
         key = self._key(*args, **kwargs) if self._key else (args, *sorted(kwargs.items()))
-        if self._store is None:
-            return Aged(await self._one_of_all(key, partial(self._ask, call)))
-        return await self._kept(self._store, key, call)
-
-    async def _one_of_all(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
-        if self._flights is None or not self._share:
-            return await call()
-        return await self._flights.wait(key, call)
-
-    async def _kept(
-        self, store: Store[T], key: Hashable, call: Callable[[], Awaitable[T]]
-    ) -> Aged[T]:
-        found = store.get(key)
-        fetch = partial(self._fetch, store, key, call)
+        found = None if store is None else store.get(key)
         if found is not None and found[1] == "fresh":
             self._given["fresh"] += 1
             return found[0]
+        fetch = partial(self._fetch, key, partial(self._call, *args, **kwargs))
         if found is not None and found[1] == "while_revalidate":
             self._given["stale"] += 1
             assert self._flights is not None
             self._flights.start(key, fetch)
             return found[0]
         try:
-            value = await self._one_of_all(key, fetch)
+            if self._flights is not None and self._share:
+                answer = await self._flights.wait(key, fetch)
+            else:
+                answer = await fetch()
         except Unavailable:
-            if found is None or (kept := store.get(key)) is None:
+            if store is None or found is None or (kept := store.get(key)) is None:
                 raise
             self._given["on_error"] += 1
             return kept[0]
         self._given["miss"] += 1
-        # What was just fetched is there, unless it is not to be kept.
-        kept = store.get(key)
-        return Aged(value) if kept is None else kept[0]
+        return answer
 
-    async def _fetch(self, store: Store[T], key: Hashable, call: Callable[[], Awaitable[T]]) -> T:
-        value = await self._ask(call)
-        store.put(key, value)
-        return value
-
-    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await self._shield.ask(call, repeatable=True)
+    async def _fetch(self, key: Hashable, call: Callable[[], Awaitable[T]]) -> Aged[T]:
+        """Ask the source, and keep what it says."""
+        value = await self._shield.ask(call, repeatable=True)
+        if self._store is None or not self._store.put(key, value):
+            return Aged(value)
+        return Aged(value, 0.0, fresh_for(self._store.rules, value))
 
     def forget(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Do not give the answer that is kept for these arguments any more."""

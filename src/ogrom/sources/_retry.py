@@ -78,25 +78,23 @@ def worth_repeating(error: Exception) -> bool:
     return isinstance(error, Unavailable) and not isinstance(error, CircuitOpen)
 
 
-async def repeated(call: Callable[[], Awaitable[T]], rules: Retry, budget: Budget) -> T:
-    """What `call` returns in the end.
+async def repeated(
+    call: Callable[[], Awaitable[T]], rules: Retry, budget: Budget, first: Unavailable
+) -> T:
+    """What `call` returns in the end, where its first attempt has failed.
 
     Args:
-        call: makes one attempt; it must be such that doing it twice does no harm.
+        call: makes one more attempt; it must be such that doing it twice does no harm.
         rules: how often, and when.
         budget: the source's.
+        first: how the first attempt failed.
 
     Raises:
         Exception: the last attempt's.
     """
-    budget.earn()
-    try:
-        return await call()
-    except Unavailable as error:
-        if rules.attempts == 1 or not worth_repeating(error):
-            raise
-        failed = [error]
-    tries = 0
+    if rules.attempts == 1 or not worth_repeating(first):
+        raise first
+    failed, tries = [first], 0
 
     def again(error: Exception) -> bool | float:
         nonlocal tries
@@ -110,7 +108,7 @@ async def repeated(call: Callable[[], Awaitable[T]], rules: Retry, budget: Budge
             return False
         return asked or True
 
-    # Stamina is begun only now that something has failed: the first failure is its first attempt.
+    # The failure is stamina's first attempt.
     async for attempt in stamina.retry_context(
         on=again,
         attempts=rules.attempts,

@@ -11,8 +11,8 @@ import contextvars
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ from ogrom.sources._breaker import Breaker, Circuit, Pass
 from ogrom.sources._bulkhead import Bulkhead, Gate
 from ogrom.sources._cache import Cache
 from ogrom.sources._errors import Busy, CircuitOpen, SourceError, TimedOut, Unavailable
+from ogrom.sources._limit import Limit
 from ogrom.sources._protected import Protected
 from ogrom.sources._retry import Budget, Retry, repeated
 
@@ -148,7 +149,8 @@ class Shield:
         Raises:
             Unavailable: it is not ready yet, left alone (`CircuitOpen`), or has just failed often.
         """
-        self._check_ready()
+        if self._unready is not None:
+            raise self._not_ready(self._unready)
         if self.circuit is not None and self.circuit.state != "closed":
             raise CircuitOpen(f"breaker {self.circuit.state}; the last failure: {self._last}")
         if self._failures >= _IN_DOUBT:
@@ -235,8 +237,8 @@ class Shield:
                 "gauge",
                 "Calls at this moment.",
                 (
-                    sample(self._gate.running, source=name, state="running"),
-                    sample(self._gate.waiting, source=name, state="waiting"),
+                    sample(self._gate.places.taken, source=name, state="running"),
+                    sample(self._gate.places.waiting, source=name, state="waiting"),
                 ),
             )
         for protected in self._protected:
@@ -253,76 +255,97 @@ class Shield:
 
     async def ask(self, call: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
         """One call of the source, tried again where that may be."""
-        attempt = partial(self._attempt, call)
         if self._retry is None or self._budget is None or not repeatable:
-            return await attempt()
-        return await repeated(attempt, self._retry, self._budget)
+            return await self.attempt(call)
+        self._budget.earn()
+        try:
+            return await self.attempt(call)
+        except Unavailable as error:
+            again = partial(self.attempt, call)
+            return await repeated(again, self._retry, self._budget, error)
 
-    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
-        async with self.attempt():
-            return await call()
-
-    @asynccontextmanager
-    async def attempt(self) -> AsyncGenerator[None]:
-        """What is done to the source in this block is one call of it, and is never repeated.
+    async def attempt(self, call: Callable[[], Awaitable[T]]) -> T:
+        """One call of the source, which is never repeated.
 
         Raises:
             Unavailable: the source is not to be asked now, or took too long.
         """
-        # One generator for all that a call passes: one for each would cost more than the rest.
-        self._check_ready()
-        given = self._admit()
+        # All that a call passes is in one function, without contexts: each would cost more than the rest.
+        if self._unready is not None:
+            raise self._not_ready(self._unready)
+        gate = self._gate
+        started = self.clock()
+        circuit, given = self.circuit, None
+        if circuit is not None:
+            is_closed = circuit.state == "closed"
+            given = circuit.free_pass if is_closed else self._admit(circuit, started)
+        if gate is not None and not gate.enter():
+            await self._wait(gate, given)
+            started = self.clock()
+        before, seconds = deadline.narrow(self._timeout)  # whoever is called may end in good order
+        limit = None if seconds is None else Limit(seconds)
         ok: bool | None = None
         try:
-            await self._enter()
-            started = self.clock()
-            seconds = deadline.left(self._timeout)
-            early = seconds is not None and seconds < (self._timeout or float("inf"))
-            ours = asyncio.timeout(seconds)
-            try:
-                # Whoever is called knows the deadline, and may end in good order.
-                with deadline.within(seconds):
-                    async with ours:
-                        yield
-                ok = True
-            except TimeoutError:
-                waited = f"{seconds or 0:.3g} s" if ours.expired() else "its own time"
-                late = TimedOut(f"{self.name} did not answer within {waited}.", early=early)
-                ok = self._failed(late)
-                raise late from None
-            except TimedOut as error:
-                if early or not error.early:
-                    ok = self._failed(error)
-                    raise
-                # It tells ours from its own limit; whether ours was the request's, we alone know.
-                late = TimedOut(str(error), early=False)
-                ok = self._failed(late)
-                raise late from error
-            except Unavailable as error:
-                ok = self._failed(error)
+            value = await call()
+            ok = True
+        except BaseException as error:
+            is_late = limit is not None and limit.end()
+            limit = None
+            ok, told = self._judged(error, seconds, is_late=is_late)
+            if told is error:
                 raise
-            except SourceError:
-                ok = True  # it answered; what was asked of it is another matter
-                raise
-            finally:
-                if self._gate is not None:
-                    self._gate.leave()
-                self._seconds.observe(self.clock() - started)
-                self._results["failed" if ok is False else "ok"] += ok is not None
+            raise told from (error if isinstance(error, TimedOut) else None)
         finally:
+            if limit is not None:
+                limit.end()
+            deadline.widen(before)
+            if gate is not None:
+                gate.leave()
+            now = self.clock()
+            self._seconds.observe(now - started)
             if ok is not None:
-                self._heard = self.clock()
+                self._results["ok" if ok else "failed"] += 1
+                self._heard = now
                 self._failures = 0 if ok else self._failures + 1
-            self._report(given, ok=ok)
+            if circuit is not None and given is not None:
+                if ok and circuit.state == "closed":
+                    circuit.report(given, now, ok=True)
+                else:
+                    self._report(circuit, given, now, ok=ok)
+        return value
 
-    async def _enter(self) -> None:
-        if self._gate is None:
-            return
+    async def _wait(self, gate: Gate, given: Pass | None) -> None:
+        """Wait for a place among those that ask."""
+        let_in = False
         try:
-            await self._gate.enter()
+            await gate.wait()
+            let_in = True
         except Busy:
             self._results["refused"] += 1
             raise
+        finally:
+            if not let_in and self.circuit is not None and given is not None:
+                self.circuit.report(given, self.clock(), ok=None)
+
+    def _judged(
+        self, error: BaseException, seconds: float | None, *, is_late: bool
+    ) -> tuple[bool | None, BaseException]:
+        """What a failure says of the source (see `_failed`), and what is raised of it."""
+        early = seconds is not None and seconds < (self._timeout or float("inf"))
+        if isinstance(error, TimeoutError) or (
+            is_late and isinstance(error, asyncio.CancelledError)
+        ):
+            waited = f"{seconds or 0:.3g} s" if is_late else "its own time"
+            late = TimedOut(f"{self.name} did not answer within {waited}.", early=early)
+            return self._failed(late), late
+        if isinstance(error, TimedOut) and error.early and not early:
+            # It tells ours from its own limit; whether ours was the request's, we alone know.
+            late = TimedOut(str(error), early=False)
+            return self._failed(late), late
+        if isinstance(error, Unavailable):
+            return self._failed(error), error
+        # It answered; what was asked of it is another matter.
+        return (True if isinstance(error, SourceError) else None), error
 
     def _failed(self, error: Unavailable) -> bool | None:
         """What the failure says of the source: False, or None where it says nothing."""
@@ -333,11 +356,8 @@ class Shield:
         self._last = _told(error)
         return False
 
-    def _check_ready(self) -> None:
-        if self._unready is not None:
-            raise Unavailable(
-                f"{self.name} is not ready yet: {self._unready}", retry_after=_LONGEST_PAUSE
-            )
+    def _not_ready(self, why: str) -> Unavailable:
+        return Unavailable(f"{self.name} is not ready yet: {why}", retry_after=_LONGEST_PAUSE)
 
     async def _prepare(self, work: Callable[[], Awaitable[object]]) -> None:
         pause = _FIRST_PAUSE
@@ -360,7 +380,7 @@ class Shield:
             await asyncio.sleep(every)
             if self._unready is None and self.clock() - self._heard >= every:
                 with suppress(SourceError):  # it is counted
-                    await self._attempt(ask)
+                    await self.attempt(ask)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         # In a context of its own: it belongs to no request, and has no deadline.
@@ -368,10 +388,8 @@ class Shield:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _admit(self) -> Pass | None:
-        if self.circuit is None:
-            return None
-        given = self.circuit.admit(self.clock())
+    def _admit(self, circuit: Circuit, now: float) -> Pass:
+        given = circuit.admit(now)
         if isinstance(given, Pass):
             return given
         self._results["refused"] += 1
@@ -381,19 +399,19 @@ class Shield:
             retry_after=given,
         )
 
-    def _report(self, given: Pass | None, *, ok: bool | None) -> None:
-        if self.circuit is None or given is None:
+    def _report(self, circuit: Circuit, given: Pass, now: float, *, ok: bool | None) -> None:
+        """Tell the breaker how a call ended, and the log what that has changed."""
+        before = circuit.state
+        counted = (0, 0) if ok else circuit.counted(now)
+        circuit.report(given, now, ok=ok)
+        if circuit.state is before:
             return
-        before = self.circuit.state
-        counted = (0, 0) if ok else self.circuit.counted(self.clock())
-        self.circuit.report(given, self.clock(), ok=ok)
-        after = self.circuit.state
-        if before == "closed" and after == "open":
+        if before == "closed":
             _log.warning(
                 "%s is left alone for %g s: %d of %d calls failed. The last failure: %s",
-                self.name, self.circuit.rules.rest, counted[1] + 1, counted[0] + 1, self._last,
+                self.name, circuit.rules.rest, counted[1] + 1, counted[0] + 1, self._last,
             )  # fmt: skip
-        elif before == "half-open" and after == "closed":
+        elif circuit.state == "closed":
             _log.warning("%s answers again", self.name)
 
 

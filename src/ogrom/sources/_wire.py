@@ -1,8 +1,8 @@
 """HTTP/1.1 (RFC 9112) to one server, at the cost of little more than the system's calls.
 
-For a server that is asked again and again and answers in whole messages: JSON of known size or in
-chunks. No redirects, cookies, compression, proxies or upgrades. What it says again is parsed once.
-Connections are kept and bounded in number. Every question has its time; an answer, a most size.
+For a server that is asked again and again. No redirects, cookies, compression, proxies or upgrades;
+what it answers is read by `_reading`. Connections are kept and bounded in number. Every question has
+its time; an answer, a most size.
 
 Rule 1. A connection carries one question at a time, and is used again only where its answer was
         whole, was all that came, and did not end it.
@@ -15,27 +15,18 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-MOST: Final = 128 << 20
-"""How many bytes of content are taken."""
+from ogrom.sources._places import Places
+from ogrom.sources._reading import MOST, Garbage, Reading, Whole
 
 KEPT: Final = 60.0
 """Seconds after which a connection that nobody has used is not used again."""
 
-_HEAD = 32 << 10  # bytes of a head, or of what comes before and after chunks
 _PIECE = 128 << 10  # what is sent at once; the loop goes on meanwhile
 
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n\0]*)?")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
 _TARGET = re.compile(r"/[!-~]*")
-_LENGTH = re.compile(rb"[0-9]{1,15}")
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;[^\r\n\0]*)?")
-
-_CHUNKED = -1
-_TO_THE_END = -2
 
 
 class Broken(ConnectionError):
@@ -44,111 +35,6 @@ class Broken(ConnectionError):
     def __init__(self, message: str, *, begun: bool) -> None:
         super().__init__(message)
         self.begun = begun
-
-
-class Garbage(ValueError):
-    """What came is no HTTP, or more than is taken; the message says which."""
-
-
-class Head(NamedTuple):
-    """What a head says, as far as it is read."""
-
-    status: int
-    length: int
-    """Bytes of content; below 0, how else it ends."""
-    keep: bool
-
-
-@lru_cache(256)
-def head(raw: bytes) -> Head:
-    """Read a head, without the empty line that ends it.
-
-    Raises:
-        Garbage: it is none, or says two things about the length of its content (RFC 9112, 6.3).
-    """
-    first, *lines = raw.split(b"\r\n")
-    matched = _STATUS.fullmatch(first)
-    if matched is None:
-        raise Garbage(f"it does not speak HTTP/1.1: {_excerpt(raw)}")
-    status, lengths, codings = int(matched[2]), set[bytes](), list[bytes]()
-    keep = matched[1] == b"1"
-    for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise Garbage(f"a line of its head is none: {_excerpt(line)}")
-        name, value = field[1].lower(), field[2].lower()
-        if name == b"content-length":
-            lengths.add(value)
-        elif name == b"transfer-encoding":
-            codings.append(value)
-        elif name == b"connection" and b"close" in re.split(rb"[ \t]*,[ \t]*", value):
-            keep = False
-    if codings:
-        if codings != [b"chunked"] or lengths or matched[1] == b"0":
-            raise Garbage("the length of its content is not clear")
-        length = _CHUNKED
-    elif lengths:
-        [said, *others] = lengths
-        if others or not _LENGTH.fullmatch(said):
-            raise Garbage("the length of its content is not clear")
-        length = int(said)
-    else:
-        length = _TO_THE_END
-    if status < 200 or status in {204, 304}:
-        length = 0
-    return Head(status, length, keep and length != _TO_THE_END)
-
-
-class Chunks:
-    """Content in chunks (RFC 9112, 7.1), as it comes. It changes with every piece."""
-
-    def __init__(self, most: int) -> None:
-        self.content: Final = bytearray()
-        self._most = most
-        self._left = 0  # of the chunk that has begun
-        self._ended = False  # whether that chunk's line end is to come
-        self._last = False
-
-    def take(self, came: bytearray) -> bool:
-        """Take what can be read off `came`; whether this is all.
-
-        Raises:
-            Garbage: it is not in chunks, or too much.
-        """
-        while True:
-            if self._left:
-                piece = came[: self._left]
-                self.content.extend(piece)
-                self._left -= len(piece)
-                del came[: len(piece)]
-                if self._left:
-                    return False
-                self._ended = True
-            if self._ended:
-                if len(came) < 2:
-                    return False
-                if not came.startswith(b"\r\n"):
-                    raise Garbage("its content is not in chunks, as it says")
-                del came[:2]
-                self._ended = False
-            end = came.find(b"\r\n")
-            if end > _HEAD or (end < 0 and len(came) > _HEAD):
-                raise Garbage("its content is not in chunks, as it says")
-            if end < 0:
-                return False
-            line = bytes(came[:end])
-            del came[: end + 2]
-            if self._last:  # what follows the last chunk is passed over
-                if not line:
-                    return True
-                continue
-            matched = _CHUNK.fullmatch(line)
-            if matched is None:
-                raise Garbage("its content is not in chunks, as it says")
-            self._left = int(matched[1], 16)
-            self._last = not self._left
-            if len(self.content) + self._left > self._most:
-                raise _too_much(self._most)
 
 
 class _Connection(asyncio.Protocol):
@@ -161,12 +47,9 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._most = most
         self._transport: Any = None
-        self._waiting: asyncio.Future[tuple[int, bytearray]] | None = None
+        self._waiting: asyncio.Future[Whole] | None = None
         self._paused: asyncio.Future[None] | None = None
-        self._came = bytearray()
-        self._heard = False
-        self._head: Head | None = None
-        self._chunks: Chunks | None = None
+        self._reading = Reading(most)
 
     # -- what the loop tells
 
@@ -183,58 +66,32 @@ class _Connection(asyncio.Protocol):
             paused.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting is None or self._waiting.done():
+        waiting = self._waiting
+        if waiting is None or waiting.done():
             self.drop()  # nobody asked for it
             return
-        self._heard = True
-        self._came += data
         try:
-            self._read()
+            whole = self._reading.take(data)
         except Garbage as error:
             self._fail(error)
+        else:
+            if whole is not None:
+                waiting.set_result(whole)
+                if self._paused is not None:
+                    self.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
-        if self._head is not None and self._head.length == _TO_THE_END and exc is None:
-            self._done(self._head, self._came)
-        elif self._came and self._head is None and not self._came.startswith(b"HTTP/"):
-            self._fail(Garbage(f"it does not speak HTTP/1.1: {_excerpt(bytes(self._came))}"))
-        else:
+        try:
+            whole = self._reading.end() if exc is None else None
+        except Garbage as error:
+            self._fail(error)
+            return
+        if whole is None:
             why = "it has closed the connection" + (f" ({exc})" if exc else "")
-            self._fail(Broken(why, begun=self._heard))
-
-    # -- what comes
-
-    def _read(self) -> None:
-        while (read := self._head) is None:
-            end = self._came.find(b"\r\n\r\n")
-            if end > _HEAD or (end < 0 and len(self._came) > _HEAD):
-                raise Garbage(f"it does not speak HTTP/1.1: {_excerpt(bytes(self._came[:99]))}")
-            if end < 0:
-                return
-            found = head(bytes(self._came[:end]))
-            del self._came[: end + 4]
-            if found.status == 101:
-                raise Garbage("it changes to a protocol that nobody asked for")
-            if found.status >= 200:  # others are interim
-                self._head = found
-        if read.length == _CHUNKED:
-            chunks = self._chunks = self._chunks or Chunks(self._most)
-            if chunks.take(self._came):
-                self._done(read, chunks.content, more=bool(self._came))
-        elif max(read.length, len(self._came) if read.length < 0 else 0) > self._most:
-            raise _too_much(self._most)
-        elif 0 <= read.length <= len(self._came):
-            content, more = self._came, len(self._came) > read.length
-            del content[read.length :]
-            self._done(read, content, more=more)
-
-    def _done(self, read: Head, content: bytearray, *, more: bool = False) -> None:
-        if not read.keep or more:
-            self.drop()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result((read.status, content))
-        self.resume_writing()
+            self._fail(Broken(why, begun=self._reading.has_begun))
+        elif self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(whole)
 
     def _fail(self, error: Exception) -> None:
         if self._waiting is not None and not self._waiting.done():
@@ -243,35 +100,36 @@ class _Connection(asyncio.Protocol):
 
     # -- what is asked
 
-    async def exchange(self, sent: bytes, seconds: float) -> tuple[int, bytearray]:
-        """The status and the content of the answer. Unless all went well, it is closed then.
+    async def exchange(self, sent: bytes, seconds: float) -> Whole:
+        """The answer. Unless all went well, the connection is closed then.
 
         Raises:
             TimeoutError, Broken, Garbage: there is none.
         """
         if not self.open:
             raise Broken("it has closed the connection", begun=False)
-        waiting: asyncio.Future[tuple[int, bytearray]] = self._loop.create_future()
+        waiting: asyncio.Future[Whole] = self._loop.create_future()
         self._waiting = waiting
         timer = self._loop.call_later(seconds, self._fail, TimeoutError())
-        well = False
+        keep = False
         try:
             if len(sent) <= _PIECE:
                 self._transport.write(sent)
-                whole = True
+                is_sent = True
             else:
-                whole = await self._write(sent, waiting)
+                is_sent = await self._write(sent, waiting)
             answer = await waiting
-            well = whole
+            keep = answer.keep and is_sent
             return answer
         finally:
             timer.cancel()
-            self._waiting, self._head, self._chunks, self._heard = None, None, None, False
-            self._came = bytearray()
-            if not well:
+            self._waiting = None
+            if keep:
+                self._reading = Reading(self._most)
+            else:
                 self.drop()
 
-    async def _write(self, sent: bytes, waiting: asyncio.Future[tuple[int, bytearray]]) -> bool:
+    async def _write(self, sent: bytes, waiting: "asyncio.Future[Whole]") -> bool:
         """Send it as fast as it is taken, until there is an answer; whether all of it was sent."""
         for start in range(0, len(sent), _PIECE):
             if self._paused is not None:
@@ -315,7 +173,7 @@ class Wire:
             raise ValueError(f"One of the fields {', '.join(lines)} has a line end in it.")
         self._fields = "".join(f"{key}: {value}\r\n" for key, value in lines.items())
         self._most = most
-        self._free = asyncio.Semaphore(connections)
+        self._places = Places(connections)
         self._idle: deque[_Connection] = deque()
         self._trust: ssl.SSLContext | None = None
         self._closed = False
@@ -329,8 +187,8 @@ class Wire:
         seconds: float,
         *,
         once: bool = False,
-    ) -> tuple[int, bytearray]:
-        """The status and the content of the answer.
+    ) -> Whole:
+        """The answer.
 
         Args:
             method: in capitals; not HEAD or CONNECT, whose answers have no content.
@@ -352,43 +210,42 @@ class Wire:
         sent = f"{method} {target} HTTP/1.1\r\n{self._fields}{about}\r\n".encode("ascii") + content
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        if self._free.locked():
-            async with asyncio.timeout(seconds):
-                await self._free.acquire()
-        else:
-            await self._free.acquire()  # returns at once
+        if not self._places.take():
+            await self._places.wait(seconds)
+            seconds = end - loop.time()
         try:
-            kept = None if once else self._kept(loop.time())
+            kept = None if once else self._kept(loop)
             if kept is not None:
                 try:
-                    return await self._over(kept, sent, end - loop.time())
+                    answer = await kept.exchange(sent, seconds)
                 except Broken as error:
                     if error.begun:
                         raise
+                else:
+                    self._put_aside(kept, loop)
+                    return answer
             async with asyncio.timeout(end - loop.time()):
                 fresh = await self._open(loop)
-            return await self._over(fresh, sent, end - loop.time())
+            answer = await fresh.exchange(sent, end - loop.time())
+            self._put_aside(fresh, loop)
+            return answer
         finally:
-            self._free.release()
+            self._places.give()
 
-    async def _over(
-        self, connection: _Connection, sent: bytes, seconds: float
-    ) -> tuple[int, bytearray]:
-        answer = await connection.exchange(sent, seconds)
-        if connection.open:
-            if self._closed:
-                connection.drop()
-            else:
-                connection.since = asyncio.get_running_loop().time()
-                self._idle.append(connection)
-        return answer
+    def _put_aside(self, connection: _Connection, loop: asyncio.AbstractEventLoop) -> None:
+        if self._closed:
+            connection.drop()
+        elif connection.open:
+            connection.since = loop.time()
+            self._idle.append(connection)
 
-    def _kept(self, now: float) -> _Connection | None:
+    def _kept(self, loop: asyncio.AbstractEventLoop) -> _Connection | None:
         """The one that was used last. Those at the other end are closed when their time is over."""
-        while self._idle and (not self._idle[0].open or now - self._idle[0].since > KEPT):
-            self._idle.popleft().drop()
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle
+        while idle and (not idle[0].open or loop.time() - idle[0].since > KEPT):
+            idle.popleft().drop()
+        while idle:
+            connection = idle.pop()
             if connection.open:
                 return connection
         return None
@@ -412,11 +269,3 @@ class Wire:
         while self._idle:
             self._idle.pop().drop()
         await asyncio.sleep(0)  # the loop closes them
-
-
-def _too_much(most: int) -> Garbage:
-    return Garbage(f"its content is more than {most} bytes")
-
-
-def _excerpt(raw: bytes) -> str:
-    return repr(raw[:60])[2:-1]

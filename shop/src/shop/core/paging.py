@@ -1,5 +1,6 @@
 """Pages of lists: the query that asks for one, the links to the others (RFC 8288), and how old they are."""
 
+import re
 from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
@@ -25,17 +26,20 @@ class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (self.page - 1) * self.per_page
 
 
+# A query that names no page, as `urlencode` writes it: most are, and need not be written again.
+_goes_on = re.compile(
+    r"(?:(?!page=)[a-z_]+=(?:[A-Za-z0-9_.~+-]|%[0-9A-F]{2})*(?:&(?!\Z)|\Z))*"
+).fullmatch
+
+
 def links(ctx: Context, page: int, per_page: int, total: int) -> dict[str, str]:
     """The `Link` to the first, previous, next and last page, with the rest of the query kept."""
     last = max(1, min(-(-total // per_page), PAGE_LIMIT // per_page))
     targets = {"first": 1, "prev": page - 1, "next": page + 1, "last": last}
-    rest = urlencode(
-        [
-            (name, value)
-            for name, value in parse_qsl(ctx.request.query, keep_blank_values=True)
-            if name != "page"
-        ]
-    )
+    rest = ctx.request.query
+    if not _goes_on(rest):
+        pairs = parse_qsl(rest, keep_blank_values=True)
+        rest = urlencode([(name, value) for name, value in pairs if name != "page"])
     before = f"{ctx.request.path}?{rest}&" if rest else f"{ctx.request.path}?"
     found = [
         f'<{before}page={number}>; rel="{relation}"'

@@ -1,10 +1,11 @@
 """Products: searching the catalogue, and one of them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ogrom.http import (
     CSV,
@@ -29,7 +30,7 @@ def products(source: Products, locale: str, *, fresh: int = 0) -> Resource[None]
         query = ctx.query(ProductQuery)
         found = await source.search(query)
         page = {
-            "items": [_summary(ctx, product) for product in found.items],
+            "items": _listed(ctx, found.items),
             "total": found.total,
             "facets": found.facets,
         }
@@ -54,7 +55,7 @@ def catalogue(source: Products, locale: str) -> Resource[None]:
         parts = source.parts()
         async with aclosing(parts):
             async for part in parts:
-                yield b"".join(msgspec.json.encode(_summary(ctx, each)) + b"\n" for each in part)
+                yield _LINES.encode_lines(_listed(ctx, part))
 
     return Resource(
         name="catalogue",
@@ -67,7 +68,7 @@ def catalogue(source: Products, locale: str) -> Resource[None]:
     )
 
 
-JSON_LINES: Final = msgspec.structs.replace(JSON, type=MediaType("application", "jsonl"))
+JSON_LINES: Final = replace(JSON, type=MediaType("application", "jsonl"))
 
 
 def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Product]:
@@ -80,7 +81,8 @@ def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Produc
         places = {
             name: ctx.path_for(name, product_id=product.id) for name in ("ratings", "comments")
         }
-        return Answer({**_plain(product), "links": places}, age(product.age))
+        shown = replace(product, links=places, revision="", age=0.0)
+        return Answer(shown, age(product.age))
 
     return Resource(
         name="product",
@@ -96,17 +98,10 @@ def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Produc
 NO_PRODUCT = problem("There is no product with this id in this locale. GET products to find some.")
 
 
-_ABOUT = frozenset({"revision", "age"})
-"""Not the product's own: header fields tell of them."""
+_LINES: Final = msgspec.json.Encoder()
 
 
-def _summary(ctx: Context, product: Product) -> dict[str, object]:
-    return {**_plain(product), "url": ctx.path_for("product", product_id=product.id)}
-
-
-def _plain(product: Product) -> dict[str, object]:
-    return {
-        name: value
-        for name, value in msgspec.structs.asdict(product).items()
-        if value and name not in _ABOUT  # nothing that a product says of itself is 0
-    }
+def _listed(ctx: Context, products: Iterable[Product]) -> list[Product]:
+    """Products as lists show them."""
+    url = ctx.linker("product", "product_id")
+    return [replace(each, url=url(each.id), revision="") for each in products]

@@ -12,7 +12,7 @@ repeated by us.
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from msgspec import structs
@@ -95,11 +95,11 @@ def database_shield(*, timeout: float = 3.0, clock: Callable[[], float] = time.m
 def guarded(catalogues: Mapping[str, Products], shield: Shield) -> Mapping[str, Products]:
     """The same catalogues, by locale, behind one shield, as one engine has them all."""
 
-    async def page(locale: str, query: ProductQuery) -> ProductPage:
-        return await catalogues[locale].search(query)
+    def page(locale: str, query: ProductQuery) -> Awaitable[ProductPage]:
+        return catalogues[locale].search(query)
 
-    async def product(locale: str, product_id: str) -> Product | None:
-        return await catalogues[locale].by_id(product_id)
+    def product(locale: str, product_id: str) -> Awaitable[Product | None]:
+        return catalogues[locale].by_id(product_id)
 
     def of_page(locale: str, query: ProductQuery) -> tuple[object, ...]:
         return locale, catalogues[locale].revision, query
@@ -144,7 +144,14 @@ class _GuardedProducts:
     async def by_id(self, product_id: str) -> Product | None:
         """The product, or None where there is no such id."""
         found = await self._ones.aged(self._locale, product_id)
-        return found.value and self._told(Aged(found.value, found.age, found.fresh))
+        if found.value is None:
+            return None
+        is_old = found.stale or not self._shield.up
+        return (
+            structs.replace(found.value, age=found.age)
+            if is_old and found.age >= 1
+            else found.value
+        )
 
     def parts(self) -> AsyncGenerator[tuple[Product, ...]]:
         """All products, some at a time, by name: never kept, and asked for straight."""

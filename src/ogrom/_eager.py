@@ -1,6 +1,7 @@
 """Runs a coroutine at once, and becomes its task only if it really waits.
 
-A request that never waits then costs no turn of the event loop. `Eager` plays asyncio.Task's part from
+What never waits then costs no turn of the event loop: a request, a call of a source. Imports nothing of
+ours. `Eager` plays asyncio.Task's part from
 the coroutine's first line to its last, so that whoever keeps `asyncio.current_task()` (a timeout, a
 task group, a lock's owner) keeps the same one before and after the first wait.
 """
@@ -51,6 +52,16 @@ class Eager(Struct, weakref=True, eq=False):
         if not self.is_done:
             _register(self)
 
+    def start_within(self, running: Any) -> None:
+        """The same while a task is running in this loop, which goes on then."""
+        _leave(self.loop, running)
+        try:
+            self._run(self.coro.send, None)
+        finally:
+            _enter(self.loop, running)
+        if not self.is_done:
+            _register(self)
+
     def _run(self, go_on: Callable[[Any], Any], by: BaseException | None) -> None:
         """One step, as asyncio.Task does it."""
         loop = self.loop
@@ -96,7 +107,7 @@ class Eager(Struct, weakref=True, eq=False):
             if self._must_cancel is not False and waited.cancel():
                 self._must_cancel = False
         else:
-            wrong = RuntimeError(f"A request's coroutine awaited {waited!r}, which is no future.")
+            wrong = RuntimeError(f"A coroutine awaited {waited!r}, which is no future.")
             self.loop.call_soon(self._step, wrong)
 
     def _wake(self, future: "asyncio.Future[Any]") -> None:
@@ -174,7 +185,7 @@ class Eager(Struct, weakref=True, eq=False):
 
     def get_name(self) -> str:
         """A name for logs."""
-        return f"ogrom-request-{id(self):x}"
+        return f"ogrom-{id(self):x}"
 
     def add_done_callback(
         self, function: Callable[[Any], object], *, context: Context | None = None

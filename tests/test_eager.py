@@ -5,7 +5,7 @@ from contextvars import ContextVar, copy_context
 
 import pytest
 
-from ogrom.serve._eager import Eager
+from ogrom._eager import Eager
 
 VAR = ContextVar("var", default="outside")
 
