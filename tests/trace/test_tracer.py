@@ -6,9 +6,9 @@ import json
 import pytest
 from support.traced import notes
 
-from ogrom import tracing
 from ogrom.http import Request, Resource, Service, Stream
 from ogrom.serve import App, asgi
+from ogrom.sources import sql
 from ogrom.trace import Redactor, Ring, Tracer
 
 SECRET = "hunter2-hunter2"
@@ -156,17 +156,26 @@ async def test_only_what_is_secret_of_a_cookie_is_masked():
     assert not any("Oct" in each or "theme" in each or each == "Basic" for each in found)
 
 
-async def test_calls_to_others_are_told():
-    """What `tracing.span` is put around."""
+async def test_the_sources_that_a_request_asked_are_told(tmp_path):
+    """What each was asked without its values, when, for how long; and what went wrong."""
+    async with sql.connect(tmp_path / "notes.db") as db:
 
-    async def exists(_):
-        with tracing.span("GET", {"server.address": "identity"}):
-            return {"found": True}
+        async def exists(_):
+            await db.one(int, "SELECT :number", number=4711)
+            await db.one(int, "SELECT number FROM nowhere")
 
-    tracer = Tracer(Service({"/u": Resource(name="u", exists=exists)}))
-    await tracer.respond(request("/u"))
-    (call,) = (await newest(tracer))["calls"]
-    assert ("GET", "identity") == (call["name"], call["says"])
+        tracer = Tracer(Service({"/u": Resource(name="u", exists=exists)}))
+        assert 500 == (await tracer.respond(request("/u"))).status
+    trace = await newest(tracer)
+    good, bad = trace["calls"]
+    assert ("sqlite", "SELECT", "SELECT :number", "") == (
+        good["source"], good["name"], good["says"], good["error"],
+    )  # fmt: skip
+    assert str(tmp_path / "notes.db") == good["where"]
+    assert 0 < good["at"] < bad["at"] <= trace["summary"]["milliseconds"]
+    assert good["milliseconds"] >= 0
+    assert ("SELECT nowhere", "Misuse", "1") == (bad["name"], bad["error"], bad["status"])
+    assert "4711" not in json.dumps(trace["calls"])
 
 
 async def test_what_was_changed_is_looked_at_again():

@@ -14,6 +14,7 @@ from ogrom.serve._app import App
 from ogrom.serve._limits import Limits
 from ogrom.serve._log import RequestLog
 from ogrom.serve._siblings import Siblings
+from ogrom.serve._telemetry import served
 from ogrom.serve._workers import Place
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -56,7 +57,7 @@ class Shared:
         self.app: Final = structs.replace(app, metrics=(*app.metrics, self.metrics))
         self.siblings: Final = None if place is None else Siblings(place, self.app.metrics)
         """The other workers, where there are any."""
-        self.respond: Final = app.service.respond
+        self.respond: Final = served(app.service)
         self.limits: Final = limits
         self.writer: Final = Writer(app.release)
         self.loop: Final = loop

@@ -16,10 +16,11 @@ from urllib.parse import unquote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from ogrom import deadline
+from ogrom import deadline, tracing
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.sources._errors import BadAnswer, Busy, Misuse, TimedOut, Unavailable
 from ogrom.sources._wire import Garbage, Wire
+from ogrom.tracing import Span
 
 T = TypeVar("T")
 
@@ -157,7 +158,12 @@ class Engine:
         what = _what(path)
         begun = perf_counter()
         try:
-            return await self._within(into, method, path, body, patience, once, parameters)
+            if tracing.listener() is None:
+                return await self._within(into, method, path, body, patience, once, parameters)
+            with tracing.span(*self._about(method, path)) as span:
+                return await self._within(
+                    into, method, path, body, patience, once, parameters, span
+                )
         except (Unavailable, Misuse) as error:
             name = type(error).__name__
             self._errors[name] = self._errors.get(name, 0) + 1
@@ -176,6 +182,7 @@ class Engine:
         patience: float | None,
         once: bool,
         parameters: Mapping[str, str],
+        span: Span | None = None,
     ) -> T:
         own = patience or self._patience
         seconds = deadline.left(own) or 0.0
@@ -185,7 +192,10 @@ class Engine:
         kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
         target = f"/{path}?{urlencode(parameters)}" if parameters else f"/{path}"
         try:
-            status, raw = await self._wire.ask(method, target, content, kind, seconds, once=once)
+            status, raw = await self._wire.ask(
+                method, target, content, kind, seconds, once=once,
+                more=None if span is None else span.fields(),
+            )  # fmt: skip
         except TimeoutError:
             raise TimedOut(
                 f"{self.where.url} did not answer within {seconds:.1f} s.", early=seconds < own
@@ -196,7 +206,11 @@ class Engine:
             ) from error
         except Garbage as error:
             raise BadAnswer(f"{self.where.url} answers what cannot be read: {error}.") from error
+        if span is not None:
+            span.note("db.response.status_code", str(status))
         if status >= 300:
+            if span is not None:
+                span.note("error.type", str(status))
             raise self._refused(status, raw)
         try:
             wanted: Any = into
@@ -204,6 +218,31 @@ class Engine:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadAnswer(f"{self.where.url} answers what cannot be read: {error}") from error
         return decoded
+
+    def _about(self, method: str, path: str) -> tuple[str, dict[str, str | int]]:
+        """The name of a question's span, and what is said of it; its content has people's words."""
+        parts = urlsplit(self.where.url)
+        place = path.partition("?")[0]
+        index = place.partition("/")[0]
+        words = [part for part in place.split("/") if part[:1] == "_" or part == "point_in_time"]
+        operation = _OPERATIONS.get((method, words[-1] if words else place), method.lower())
+        about: dict[str, str | int] = {
+            "db.system.name": self.system,
+            "db.operation.name": operation,
+            "http.request.method": method,
+            "url.full": f"{self.where.url}/{place}",
+            "server.address": parts.hostname or "",
+            "server.port": parts.port or 0,
+        }
+        if not index or index.startswith("_"):
+            return operation, about
+        return f"{operation} {index}", about | {"db.collection.name": index}
+
+    @property
+    def system(self) -> str:
+        """The product, by OpenTelemetry's names; until it was asked, the one whose API it is."""
+        is_open = self._dialect is DIALECTS["opensearch"]
+        return "opensearch" if is_open else "elasticsearch"
 
     def _refused(self, status: int, raw: bytearray) -> Unavailable | Misuse:
         if status < 400:
@@ -233,16 +272,17 @@ class Engine:
         return Misuse(told)
 
     async def ping(self) -> None:
-        """See whether it answers."""
-        await self.ask(_Root, "GET", "")
+        """See whether it answers, and what it is."""
+        root = await self.ask(_Root, "GET", "")
+        self._dialect = DIALECTS[
+            "opensearch" if root.version.distribution == "opensearch" else "elasticsearch"
+        ]
 
     async def dialect(self) -> Dialect:
         """How this product says what not all of them say alike."""
         if self._dialect is None:
-            root = await self.ask(_Root, "GET", "")
-            self._dialect = DIALECTS[
-                "opensearch" if root.version.distribution == "opensearch" else "elasticsearch"
-            ]
+            await self.ping()
+        assert self._dialect is not None  # or it would have been raised
         return self._dialect
 
     def metrics(self) -> Iterable[Metric]:
@@ -285,6 +325,20 @@ async def connect(
         yield Engine(where, wire, patience)
     finally:
         await wire.close()
+
+
+_OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("GET", ""): "info",
+    ("POST", "_search"): "search",
+    ("GET", "_doc"): "get",
+    ("GET", "_alias"): "indices.get_alias",
+    ("POST", "point_in_time"): "open_point_in_time",
+    ("POST", "_pit"): "open_point_in_time",
+    ("DELETE", "point_in_time"): "close_point_in_time",
+    ("DELETE", "_pit"): "close_point_in_time",
+    ("POST", "_bulk"): "bulk",
+}
+"""What the engines' own specifications call that which requests ask for."""
 
 
 def _what(path: str) -> str:

@@ -3,7 +3,8 @@
 import secrets
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from shlex import quote
 from time import perf_counter
@@ -38,6 +39,7 @@ from ogrom.trace._trace import (
     Trace,
     TracedStep,
 )
+from ogrom.tracing import Attributes, Listener, Span
 
 LONGEST: Final = 32 << 10
 """So many characters of a content, and of a traceback, are shown."""
@@ -78,7 +80,7 @@ class Recording:
         self.answers: dict[str, bool] = {}
         self.calls: list[Call] = []
         self._known: dict[str, object] = {}
-        self._since = perf_counter()
+        self._began = self._since = perf_counter()
         self.writing = 0.0
         """How many seconds it took to write all this down."""
 
@@ -139,10 +141,59 @@ class Recording:
         if self.steps and self.walk is not None:
             self._add(self.walk, (perf_counter() - self._since) * 1e6)
 
-    def call(self, name: str, attributes: Mapping[str, str | int], seconds: float) -> None:
-        """A call to another service was made."""
-        says = " ".join(str(value) for value in attributes.values())
-        self.calls.append(Call(name, says[:300], round(seconds * 1e3, 2)))
+    def listener(self, before: Listener | None) -> Listener:
+        """Is told of each call of a source, and tells whoever listened before."""
+
+        @contextmanager
+        def told(name: str, attributes: Attributes) -> Generator[Span]:
+            noted, began = dict(attributes), perf_counter()
+            with nullcontext(Span()) if before is None else before(name, attributes) as inner:
+                try:
+                    yield _Noted(inner, noted)
+                finally:
+                    ended = perf_counter()
+                    self.calls.append(called(name, noted, began - self._began, ended - began))
+
+        return told
+
+
+class _Noted(Span):
+    """Keeps what is said of a call."""
+
+    __slots__ = ("_inner", "_noted")
+
+    def __init__(self, inner: Span, noted: dict[str, str | int]) -> None:
+        self._inner, self._noted = inner, noted
+
+    def note(self, name: str, value: str | int) -> None:
+        self._noted[name] = value
+        self._inner.note(name, value)
+
+    @property
+    def failed(self) -> bool:
+        return "error.type" in self._noted
+
+    def fields(self) -> dict[str, str]:
+        return self._inner.fields()
+
+
+def called(name: str, noted: Attributes, at: float, seconds: float) -> Call:
+    """A call as it is shown, from what was said of it by OpenTelemetry's names."""
+    says = noted.get("db.query.text") or " ".join(
+        str(noted[key]) for key in ("http.request.method", "url.full") if key in noted
+    )
+    status = noted.get("http.response.status_code") or noted.get("db.response.status_code", "")
+    where = [str(noted[key]) for key in ("server.address", "server.port") if key in noted]
+    return Call(
+        source=str(noted.get("db.system.name", "http")),
+        where=":".join(where) or str(noted.get("db.namespace", "")),
+        name=name,
+        says=str(says or noted.get("db.namespace", ""))[:2000],
+        status=str(status),
+        error=str(noted.get("error.type", "")),
+        at=round(at * 1e3, 2),
+        milliseconds=round(seconds * 1e3, 2),
+    )
 
 
 _UNASKED: Final = frozenset({"media type", "language", "charset", "coding"})
@@ -170,7 +221,7 @@ async def record(
         meant: the end that it was made up to come to.
     """
     recording = Recording(redactor)
-    tracing.tell(recording.call)
+    tracing.listen(recording.listener(tracing.listener()))
     read: list[bytes] = []
     if not isinstance(request.content, bytes):
         request = msgspec.structs.replace(request, content=_noting(request.content, read))

@@ -80,7 +80,7 @@ async function show(id) {
     for (const item of list.querySelectorAll(".folded")) item.hidden = !event.target.checked;
   } });
   parts.push(make("section", {}, make("h3", {}, "Steps"), make("p", {}, make("label", {}, all, " also those that are known beforehand")), make("div", { class: "card" }, list)));
-  if (trace.calls.length) parts.push(make("section", { class: "card" }, table("calls to others", ["call", "what", "ms"], trace.calls.map((each) => [each.name, each.says, each.milliseconds]))));
+  if (trace.calls.length) parts.push(make("section", { class: "card", id: "calls" }, table("sources that were asked", ["source", "call", "what", "came to", "after ms", "took ms"], trace.calls.map((each) => [`${each.source} ${each.where}`, each.name, each.says, each.error || each.status || "✓", each.at, each.milliseconds]))));
   parts.push(make("div", { class: "two" }, message("Request", trace.request, first), message("Response", trace.response, `${summary.status} ${REASON[summary.status] ?? ""}`)));
   const command = make("pre", { id: "curl" }, trace.curl);
   const copy = make("button", { id: "copy", onclick: async () => { await navigator.clipboard.writeText(trace.curl); copy.textContent = "Copied"; } }, "Copy");
