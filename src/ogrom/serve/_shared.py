@@ -12,7 +12,7 @@ from ogrom.metrics import Histogram, Metric, sample
 from ogrom.serve._answer import Writer
 from ogrom.serve._app import App
 from ogrom.serve._limits import Limits
-from ogrom.serve._log import RequestLog
+from ogrom.serve._log import RequestLog, metrics_of
 from ogrom.serve._siblings import Siblings
 from ogrom.serve._telemetry import served
 from ogrom.serve._workers import Place
@@ -54,7 +54,9 @@ class Shared:
         loop: asyncio.AbstractEventLoop,
         place: Place | None = None,
     ) -> None:
-        self.app: Final = structs.replace(app, metrics=(*app.metrics, self.metrics))
+        self.app: Final = structs.replace(
+            app, metrics=(*app.metrics, self.metrics, *metrics_of(log))
+        )
         self.siblings: Final = None if place is None else Siblings(place, self.app.metrics)
         """The other workers, where there are any."""
         self.respond: Final = served(app.service)

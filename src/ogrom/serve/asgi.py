@@ -14,7 +14,7 @@ from ogrom import deadline, tracing
 from ogrom.http import ContentTooLarge, Request, Response
 from ogrom.serve._app import App, health
 from ogrom.serve._limits import Limits
-from ogrom.serve._log import RequestLog
+from ogrom.serve._log import RequestLog, metrics_of
 from ogrom.serve._refusal import (
     CLIENT_CLOSED_REQUEST,
     REQUEST_ID,
@@ -80,7 +80,8 @@ class AsgiApp:
         async with AsyncExitStack() as stack:
             await receive()
             try:
-                self._app = app = await stack.enter_async_context(self.make())
+                app = await stack.enter_async_context(self.make())
+                self._app = structs.replace(app, metrics=(*app.metrics, *metrics_of(self.log)))
                 self._served = served(app.service)
             except Exception as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -147,12 +147,13 @@ class Recording:
         @contextmanager
         def told(name: str, attributes: Attributes) -> Generator[Span]:
             noted, began = dict(attributes), perf_counter()
+            at = began - self._began - self.writing
             with nullcontext(Span()) if before is None else before(name, attributes) as inner:
                 try:
                     yield _Noted(inner, noted)
                 finally:
                     ended = perf_counter()
-                    self.calls.append(called(name, noted, began - self._began, ended - began))
+                    self.calls.append(called(name, noted, at, ended - began))
 
         return told
 
@@ -204,7 +205,7 @@ async def record(
     request: Request,
     redactor: Redactor,
     keep: Callable[[Kept], object],
-    number: int,
+    number: Callable[[], int],
     *,
     replays: str = "",
     meant: str = "",
@@ -216,7 +217,7 @@ async def record(
         request: what is asked.
         redactor: what must not be shown.
         keep: takes the trace.
-        number: of the trace.
+        number: gives the trace its number when it is written: they count in the order of ending.
         replays: the trace of the request that this one repeats.
         meant: the end that it was made up to come to.
     """
@@ -232,7 +233,7 @@ async def record(
         recording.done()
         content = request.content if isinstance(request.content, bytes) else b"".join(read)
         written = _Writer(service, request, content, recording, redactor)
-        keep(written.kept(number, at, seconds, response, error, replays, meant))
+        keep(written.kept(number(), at, seconds, response, error, replays, meant))
 
     try:
         response = await service.watch(request, recording.watch)
