@@ -224,6 +224,88 @@ async def test_what_is_made_while_it_is_sent_is_left_to_the_server():
     assert [False, True] == [each.is_closed for each in opened]
 
 
+async def told(news, many):
+    """So many events of a trace: their ids, and the targets; with what came before them."""
+    ids, targets, kinds = [], [], []
+    async with asyncio.timeout(30):
+        while len(ids) < many:
+            for event in (await anext(news)).decode().split("\n\n"):
+                said = dict(
+                    line.split(": ", 1) for line in event.split("\n") if line[:1] not in ("", ":")
+                )
+                kinds.append(said.get("event", ""))
+                if "id" in said:
+                    ids.append(said["id"])
+                    targets.append(json.loads(said["data"])["target"])
+    return ids, targets, kinds
+
+
+async def test_traces_are_told_as_they_come_and_none_is_missed():
+    """Who says which came last gets what came since, of the same list; of another list, all of it."""
+    tracer = Tracer(notes())
+    await tracer.respond(request("/a"))
+    response = await tracer.respond(request("/-/trace/events"))
+    assert "text/event-stream" == dict(response.headers)["Content-Type"]
+    ids, targets, kinds = await told(response.pieces, 1)
+    assert (["/a"], "anew") == (targets, kinds[0])
+    waiting = asyncio.create_task(told(response.pieces, 1))
+    await asyncio.sleep(0)
+    await tracer.respond(request("/b"))
+    assert ["/b"] == (await waiting)[1]
+    await response.pieces.aclose()
+    await tracer.respond(request("/c"))
+
+    async def again(last, many, by=tracer):
+        response = await by.respond(request("/-/trace/events", last_event_id=last))
+        found = await told(response.pieces, many)
+        await response.pieces.aclose()
+        return found[1], "anew" in found[2]
+
+    assert (["/b", "/c"], False) == await again(ids[0], 2)
+    for other in ("", "nonsense", f"{'0' * 8}.2", ids[0].replace(".1", ".x")):
+        assert (["/a", "/b", "/c"], True) == await again(other, 3)
+    follower = Tracer(notes())
+    follower.ring.load(tracer.ring.dump())
+    assert (["/b", "/c"], False) == await again(ids[0], 2, follower)
+
+
+async def test_traces_are_numbered_in_the_order_in_which_they_end():
+    """So that what was slow is no older than what was told before it."""
+    gate = asyncio.Event()
+
+    async def slow(_):
+        await gate.wait()
+
+    async def fast(_):
+        return {}
+
+    tracer = Tracer(
+        Service(
+            {"/slow": Resource(name="s", exists=slow), "/fast": Resource(name="f", exists=fast)}
+        )
+    )
+    first = asyncio.create_task(tracer.respond(request("/slow")))
+    await asyncio.sleep(0)
+    await tracer.respond(request("/fast"))
+    gate.set()
+    await first
+    assert [(2, "/slow"), (1, "/fast")] == [
+        (each.summary.number, each.summary.target) for each in tracer.ring
+    ]
+
+
+async def test_a_server_that_stops_ends_the_telling():
+    """Else a page that is open would hold it up; what is wrong with the code is told before."""
+    tracer = Tracer(notes())
+    response = await tracer.respond(request("/-/trace/events"))
+    await anext(response.pieces)
+    tracer.feed.broken = "It cannot be loaded."
+    tracer.drains()
+    assert b'event: broken\ndata: "It cannot be loaded."\n\n' == await anext(response.pieces)
+    with pytest.raises(StopAsyncIteration):
+        await anext(response.pieces)
+
+
 def test_the_ring_is_bounded():
     """By how many there are, and by how many bytes; the newest stay."""
 

@@ -10,7 +10,7 @@ from msgspec import structs
 from ogrom.http import Request, Response
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.serve._answer import Writer
-from ogrom.serve._app import App
+from ogrom.serve._app import App, Hearing
 from ogrom.serve._limits import Limits
 from ogrom.serve._log import RequestLog, metrics_of
 from ogrom.serve._siblings import Siblings
@@ -60,6 +60,8 @@ class Shared:
         self.siblings: Final = None if place is None else Siblings(place, self.app.metrics)
         """The other workers, where there are any."""
         self.respond: Final = served(app.service)
+        self.hearing: Final = app.service if isinstance(app.service, Hearing) else None
+        """The service, where it wants to hear of more than requests."""
         self.limits: Final = limits
         self.writer: Final = Writer(app.release)
         self.loop: Final = loop

@@ -4,6 +4,7 @@ It answers as the service does, by the plain walk, and works with every server: 
 service. It is not there unless somebody puts it there.
 """
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable, Iterable
@@ -20,9 +21,12 @@ from ogrom import tracing
 from ogrom.http import HANDLERS, ETag, Request, Response, Service
 from ogrom.http.insight import Reach, Seen, anatomy, ends_of, reach
 from ogrom.loopback import refusal
+from ogrom.trace._again import Sender, Sent
 from ogrom.trace._answers import PREFIX, answer, json
+from ogrom.trace._feed import Feed
 from ogrom.trace._record import record
 from ogrom.trace._redact import MASK, Redactor
+from ogrom.trace._refused import refused
 from ogrom.trace._ring import Ring
 from ogrom.trace._trace import Kept, Raw, Summary
 
@@ -57,6 +61,8 @@ class Tracer:
         told: is told of each trace.
         exposed: whether the page may be asked for by the machine's addresses, besides loopback's.
         ring: where traces are kept.
+        own: the address of the server that serves this, `127.0.0.1:8080`: what the page sends goes
+            there. Without it, it is sent from inside, past the server's parser.
     """
 
     def __init__(
@@ -67,11 +73,12 @@ class Tracer:
         told: Told | None = None,
         exposed: bool = False,
         ring: Ring | None = None,
+        own: str = "",
     ) -> None:
         self.service: Final = service
         self.ring: Final = Ring() if ring is None else ring
-        self.broken = ""
-        """Why the code that has changed since cannot take this one's place; "" where it can."""
+        self.feed: Final = Feed(self.ring)
+        self._sender: Final = Sender(own) if own else None
         self._redactor: Final = Redactor(names)
         self._told: Final = told
         self._exposed: Final = exposed
@@ -81,14 +88,30 @@ class Tracer:
         """The response to a request: the service's, or the page's."""
         if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
             return await self._page(request)
-        return await self._recorded(request)
+        if self._sender is None:
+            return await self._recorded(request)
+        request, sent = self._sender.taken(request)
+        return await self._recorded(request, sent)
 
-    async def _recorded(self, request: Request, *, replays: str = "", meant: str = "") -> Response:
+    def refused(self, head: bytes, request: Request, response: Response, detail: str) -> None:
+        """The server has refused a head, and no resource was asked."""
+        head, sent = (head, None) if self._sender is None else self._sender.refused(head)
+        kept = refused(
+            head, response, detail, self._redactor, number=self.ring.number(),
+            request_id=request.id, replays=sent.replays if sent else "",
+            meant=sent.meant if sent else "",
+        )  # fmt: skip
+        self._keep(kept, sent)
+
+    def drains(self) -> None:
+        """The server wants to stop: no page is told any more."""
+        self.feed.end()
+
+    async def _recorded(self, request: Request, sent: Sent | None = None) -> Response:
         def keep(kept: Kept) -> None:
-            self.ring.put(kept)
-            if self._told is not None:
-                self._told(kept.summary)
+            self._keep(kept, sent)
 
+        replays, meant = (sent.replays, sent.meant) if sent is not None else ("", "")
         return await record(
             self.service,
             request,
@@ -98,6 +121,13 @@ class Tracer:
             replays=replays,
             meant=meant,
         )
+
+    def _keep(self, kept: Kept, sent: Sent | None) -> None:
+        self.feed.put(kept)
+        if sent is not None and not sent.trace.done():
+            sent.trace.set_result(kept.summary.id)
+        if self._told is not None:
+            self._told(kept.summary)
 
     # the page
 
@@ -112,6 +142,9 @@ class Tracer:
             return json(405, {"detail": "GET, or POST to send."})
         if rest == "list":
             return self._list(query)
+        if rest == "events":
+            news = self.feed.events(request.headers.get("last-event-id", ""))
+            return answer(200, "text/event-stream", b"", news)
         first, _, second = rest.partition("/")
         if first == "files":
             return _file(second)
@@ -151,7 +184,7 @@ class Tracer:
     def _list(self, query: dict[str, str]) -> Response:
         after = int(given) if (given := query.get("after", "0")).isdecimal() else 0
         found = [kept.summary for kept in self.ring if kept.summary.number > after]
-        return json(200, {"last": self.ring.numbered, "broken": self.broken, "traces": found})
+        return json(200, {"last": self.ring.numbered, "broken": self.feed.broken, "traces": found})
 
     def _graph(self, kept: Kept) -> Response:
         """The resource's own graph for the method; how often each edge was taken; every end."""
@@ -223,10 +256,19 @@ class Tracer:
         made = await self._made(like, wanted)
         if isinstance(made, str):
             return json(422, {"detail": made})
-        tracing.set(made.headers.get("traceparent"), made.headers.get("tracestate"))
-        await _let_go(await self._recorded(made, replays=like.summary.id, meant=wanted.end))
-        newest = next(iter(self.ring))
-        return json(201, {"id": newest.summary.id})
+        try:
+            id_ = await self._sent(made, like.summary.id, wanted.end)
+        except OSError as error:
+            return json(502, {"detail": str(error)})
+        return json(201, {"id": id_})
+
+    async def _sent(self, request: Request, replays: str, meant: str) -> str:
+        if self._sender is not None:
+            return await self._sender.send(request, replays, meant)
+        tracing.set(request.headers.get("traceparent"), request.headers.get("tracestate"))
+        sent = Sent(asyncio.get_running_loop().create_future(), replays, meant)
+        await _let_go(await self._recorded(request, sent))
+        return sent.trace.result()
 
     async def _made(self, like: Kept, wanted: Send) -> Request | str:
         """The request to send, with what was masked put in again; or why there is none."""
@@ -255,6 +297,8 @@ class Tracer:
             if not _TOKEN.fullmatch(key) or not _VALUE.fullmatch(value):
                 return f"{name!r} is no header field that can be sent."
             headers[key] = value.strip()
+        if "host" in raw.headers:  # the page does not show it
+            headers.setdefault("host", raw.headers["host"])
         content = raw.content if wanted.content is None else wanted.content.encode()
         headers.pop("transfer-encoding", None)
         headers.pop("content-length", None)
