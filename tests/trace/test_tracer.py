@@ -306,6 +306,36 @@ async def test_a_server_that_stops_ends_the_telling():
         await anext(response.pieces)
 
 
+async def test_what_cannot_be_sent_again_is_said():
+    """Nobody is there; or who is there does not trace it."""
+    heard = []
+
+    async def answer(reader, writer):
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+        writer.close()
+
+    async def sent(tracer):
+        await tracer.respond(request("/notes/1"))
+        like = next(iter(tracer.ring)).summary.id
+        content = json.dumps({"like": like, "method": "GET", "target": "/notes/1"}).encode()
+        fields = {"content_type": "application/json", "ogrom_token": tracer._token}
+        asked = request("/-/trace/send", "POST", content, **fields)
+        response = await tracer.respond(asked)
+        return response.status, json.loads(response.content)["detail"]
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    tracer = Tracer(notes(), own=f"127.0.0.1:{port}")
+    status, detail = await sent(tracer)
+    assert (502, True) == (status, "503 Service Unavailable" in detail)
+    assert heard[0].startswith(b"GET /notes/1 HTTP/1.1\r\nogrom-replay: ")
+    assert b"\r\nhost: 127.0.0.1:1\r\n" in heard[0]
+    server.close()
+    await server.wait_closed()
+    assert 502 == (await sent(tracer))[0]
+
+
 def test_the_ring_is_bounded():
     """By how many there are, and by how many bytes; the newest stay."""
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct, structs
 
@@ -48,7 +48,8 @@ class Sender:
         Raises:
             OSError: it could not be sent, or was not traced. The message says so.
         """
-        token, trace = token_hex(16), asyncio.get_running_loop().create_future()
+        token = token_hex(16)
+        trace: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._sent[token] = Sent(trace, replays, meant)
         try:
             async with asyncio.timeout(_SECONDS):
@@ -58,7 +59,8 @@ class Sender:
                     answer = asyncio.create_task(reader.read(_MOST))
                     with suppress(OSError):  # a server that refuses may not read it all
                         await writer.drain()
-                    await asyncio.wait({answer, trace}, return_when="FIRST_COMPLETED")
+                    either: set[asyncio.Future[Any]] = {answer, trace}
+                    await asyncio.wait(either, return_when="FIRST_COMPLETED")
                     if not trace.done():
                         said = (await answer).partition(b"\r\n")[0].decode("latin-1")
                         raise OSError(
