@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 from support.server import shop_server
@@ -170,3 +171,26 @@ def test_shop_serve_has_no_traces_unless_it_is_told(tmp_path):
         assert 200 == status
         assert 404 == get(f"{server.url}{where}")[0]
         assert 200 == get(f"{server.url}{where}", ogrom_trace=KEY)[0]
+
+
+@pytest.mark.slow
+def test_any_worker_shows_the_trace_of_another(tmp_path):
+    """The workers of one `shop serve`, each asked on a connection of its own until both have answered."""
+
+    def get(url):
+        asked = urllib.request.Request(url, headers={"Ogrom-Trace": KEY})
+        with urllib.request.urlopen(asked, timeout=30) as found:
+            return found.status, dict(found.headers), json.loads(found.read())
+
+    with shop_server(tmp_path / "state", OGROM_TRACE=KEY, OGROM_WORKERS="2") as server:
+        where = get(f"{server.url}/v1/de-DE")[1]["Ogrom-Trace"]
+        seen = set()
+        for _ in range(400):
+            seen.add(get(f"{server.url}/-/live")[2]["worker"])
+            assert 200 == get(f"{server.url}{where}")[0]
+            if len(seen) == 2:
+                break
+        assert {1, 2} == seen
+        assert [f"{where.rpartition('/')[2]}.json"] == [
+            each.name for each in (tmp_path / "state" / "traces").iterdir()
+        ]

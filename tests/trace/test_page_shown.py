@@ -175,6 +175,40 @@ async def test_a_narrow_screen_and_a_name_with_markup(notes):
         assert [] == page.complaints
 
 
+ASKING = """
+from contextlib import asynccontextmanager
+
+from ogrom.http import Resource, Service
+from ogrom.serve import App
+from ogrom.sources import sql
+
+
+@asynccontextmanager
+async def service():
+    async with sql.connect("notes.db") as db:
+        async def find(ctx):
+            await db.one(int, "SELECT :number", number=4711)
+            return await db.one(int, "SELECT id FROM nowhere")
+
+        yield App(service=Service({"/asking": Resource(name="asking", exists=find)}))
+"""
+
+
+async def test_the_sources_that_were_asked_are_shown(tmp_path):
+    """Each with what it was asked, how long it took and what it came to; without the values."""
+    with developing(tmp_path / "app", ASKING) as running:
+        assert 500 == running.get("/asking")[0]
+        async with looking(f"{running.url}/-/trace") as page:
+            await item(page, "/asking").click()
+            rows = page.locator("#calls tbody tr")
+            await rows.nth(1).wait_for()
+            one, other = await rows.all_inner_texts()
+            assert one.startswith("sqlite notes.db\tSELECT\tSELECT :number\t✓\t")
+            assert "SELECT nowhere\tSELECT id FROM nowhere\tMisuse\t" in other
+            assert "4711" not in one
+            assert [] == page.complaints
+
+
 async def test_a_head_that_the_server_refuses_is_listed_with_the_reason(notes):
     """Nobody was asked, so there are no steps but one; what was sent of it is shown, and no secret."""
     with socket.create_connection(("127.0.0.1", notes.port), timeout=30) as sent:

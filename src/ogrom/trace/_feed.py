@@ -61,7 +61,7 @@ class Feed:
         list_, _, number = last.partition(".")
         follows = list_ == self._ring.name and number.isdecimal()
         told, broken = int(number) if follows else 0, self._broken
-        start = b": the list goes on\n\n" if follows else b"event: anew\ndata: \n\n"
+        start = b": the list goes on\n\n" if follows else b"event: anew\ndata: {}\n\n"
         try:
             yield start + _event("broken", broken)
             while True:
