@@ -73,9 +73,10 @@ def test_what_is_no_trace_begins_one(parent):
     assert {"traceparent"} == fields.keys()
 
 
-def test_a_state_that_is_too_long_is_left_out():
-    """Section 3.3.1.5."""
-    assert {"traceparent"} == sent(PARENT, "a=" + "b" * 600).keys()
+@pytest.mark.parametrize("state", ["a=" + "b" * 600, "a=\u00e4"])
+def test_a_state_that_is_none_is_left_out(state):
+    """Too long (section 3.3.1.5), or not of the letters that fields are made of."""
+    assert {"traceparent"} == sent(PARENT, state).keys()
 
 
 def test_where_nobody_listens_a_span_only_hands_on():

@@ -57,9 +57,9 @@ class Trace(Struct, eq=False):
 
     @property
     def state(self) -> str:
-        """`tracestate` as it came; "" where it did not, or is too long to be one."""
+        """`tracestate` as it came; "" where it did not, or is too long to be one, or has letters like ä."""
         state = self._state or ""
-        return state if len(state) <= _LONGEST_STATE else ""
+        return state if len(state) <= _LONGEST_STATE and state.isascii() else ""
 
 
 _TRACE: ContextVar[Trace | None] = ContextVar("ogrom.tracing", default=None)

@@ -3,8 +3,7 @@
 import secrets
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from shlex import quote
 from time import perf_counter
@@ -26,6 +25,7 @@ from ogrom.http.insight import (
     tried,
     words,
 )
+from ogrom.trace._calls import listener
 from ogrom.trace._redact import Redactor, scrub
 from ogrom.trace._show import shown
 from ogrom.trace._trace import (
@@ -39,7 +39,6 @@ from ogrom.trace._trace import (
     Trace,
     TracedStep,
 )
-from ogrom.tracing import Attributes, Listener, Span
 
 LONGEST: Final = 32 << 10
 """So many characters of a content, and of a traceback, are shown."""
@@ -141,60 +140,9 @@ class Recording:
         if self.steps and self.walk is not None:
             self._add(self.walk, (perf_counter() - self._since) * 1e6)
 
-    def listener(self, before: Listener | None) -> Listener:
-        """Is told of each call of a source, and tells whoever listened before."""
-
-        @contextmanager
-        def told(name: str, attributes: Attributes) -> Generator[Span]:
-            noted, began = dict(attributes), perf_counter()
-            at = began - self._began - self.writing
-            with nullcontext(Span()) if before is None else before(name, attributes) as inner:
-                try:
-                    yield _Noted(inner, noted)
-                finally:
-                    ended = perf_counter()
-                    self.calls.append(called(name, noted, at, ended - began))
-
-        return told
-
-
-class _Noted(Span):
-    """Keeps what is said of a call."""
-
-    __slots__ = ("_inner", "_noted")
-
-    def __init__(self, inner: Span, noted: dict[str, str | int]) -> None:
-        self._inner, self._noted = inner, noted
-
-    def note(self, name: str, value: str | int) -> None:
-        self._noted[name] = value
-        self._inner.note(name, value)
-
-    @property
-    def failed(self) -> bool:
-        return "error.type" in self._noted
-
-    def fields(self) -> dict[str, str]:
-        return self._inner.fields()
-
-
-def called(name: str, noted: Attributes, at: float, seconds: float) -> Call:
-    """A call as it is shown, from what was said of it by OpenTelemetry's names."""
-    says = noted.get("db.query.text") or " ".join(
-        str(noted[key]) for key in ("http.request.method", "url.full") if key in noted
-    )
-    status = noted.get("http.response.status_code") or noted.get("db.response.status_code", "")
-    where = [str(noted[key]) for key in ("server.address", "server.port") if key in noted]
-    return Call(
-        source=str(noted.get("db.system.name", "http")),
-        where=":".join(where) or str(noted.get("db.namespace", "")),
-        name=name,
-        says=str(says or noted.get("db.namespace", ""))[:2000],
-        status=str(status),
-        error=str(noted.get("error.type", "")),
-        at=round(at * 1e3, 2),
-        milliseconds=round(seconds * 1e3, 2),
-    )
+    def elapsed(self) -> float:
+        """How many seconds the request has taken so far."""
+        return perf_counter() - self._began - self.writing
 
 
 _UNASKED: Final = frozenset({"media type", "language", "charset", "coding"})
@@ -222,7 +170,7 @@ async def record(
         meant: the end that it was made up to come to.
     """
     recording = Recording(redactor)
-    tracing.listen(recording.listener(tracing.listener()))
+    tracing.listen(listener(tracing.listener(), recording.elapsed, recording.calls.append))
     read: list[bytes] = []
     if not isinstance(request.content, bytes):
         request = msgspec.structs.replace(request, content=_noting(request.content, read))
