@@ -6,20 +6,20 @@ Whoever takes a request in says what it brought; whoever calls another service f
     session.get(url, headers=tracing.fields())                                           # a source
 
 A request that brought no trace, or none that can be read, begins one of its own as soon as anybody
-asks for it, so that one which calls nobody pays nothing. Each call gets a span id of its own. Where
-OpenTelemetry is installed, `span` records the call there; else it does nothing.
+asks for it, so that one which calls nobody pays nothing. Each call gets a span id of its own.
+
+Calls of sources are put into a `span`. Who wants to know of them listens, for one request: OpenTelemetry
+where a tracer is configured (`ogrom.serve`), and the traces of `ogrom dev`. Else nothing is done.
 
 https://www.w3.org/TR/trace-context/
 """
 
-import importlib
 import random
 import re
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -57,9 +57,9 @@ class Trace(Struct, eq=False):
 
     @property
     def state(self) -> str:
-        """`tracestate` as it came; "" where it did not, or is too long to be one."""
+        """`tracestate` as it came; "" where it did not, or is too long to be one, or has letters like ä."""
         state = self._state or ""
-        return state if len(state) <= _LONGEST_STATE else ""
+        return state if len(state) <= _LONGEST_STATE and state.isascii() else ""
 
 
 _TRACE: ContextVar[Trace | None] = ContextVar("ogrom.tracing", default=None)
@@ -107,102 +107,54 @@ def _random(bits: int) -> str:
     return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
 
 
-Told = Callable[[str, Mapping[str, str | int], float], object]
-"""Is told of a call that was made: its name, what is said of it, and how many seconds it took."""
-
-_TOLD: ContextVar[Told | None] = ContextVar("ogrom.tracing.told", default=None)
-
-
-def tell(told: Told) -> None:
-    """From here on, tell of each call that is made for this request."""
-    _TOLD.set(told)
+Attributes = Mapping[str, str | int]
+"""What is said of a call, by the names of OpenTelemetry's semantic conventions."""
 
 
 class Span:
-    """One call, as OpenTelemetry is told of it; where that is not installed, nothing."""
+    """One call of a source. Of this one nobody is told; who listens gives one that tells."""
 
-    __slots__ = ("_span",)
+    __slots__ = ()
 
-    def __init__(self, span: Any = None) -> None:
-        self._span = span
+    def note(self, name: str, value: str | int) -> None:
+        """Say something more of the call. What has an `error.type` has failed."""
 
-    def note(self, name: str, value: str | float) -> None:
-        """Say something of the call, by the names of OpenTelemetry's semantic conventions."""
-        if self._span is not None:
-            self._span.set_attribute(name, value)
+    @property
+    def failed(self) -> bool:
+        """Whether an `error.type` was noted."""
+        return False
 
     def fields(self) -> dict[str, str]:
         """The fields to send, so that what the other side does hangs below this span."""
-        if self._span is None:
-            return fields()
-        told = self._span.get_span_context()
-        if not told.is_valid:  # the API is there, and nobody listens
-            return fields()
-        sent = {
-            "traceparent": f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"
-        }
-        if state := told.trace_state.to_header():
-            sent["tracestate"] = state
-        return sent
+        return fields()
+
+
+Listener = Callable[[str, Attributes], AbstractContextManager[Span]]
+"""Is told of a call: its name and what is known of it beforehand. The block is as long as the call."""
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("ogrom.tracing.listener", default=None)
+
+listener: Final = _LISTENER.get
+"""Who is told of the calls that are made for this request; None for nobody, and then say nothing."""
+
+listen: Final = _LISTENER.set
+"""From here on, tell of each call that is made for this request."""
 
 
 @contextmanager
-def span(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
-    """A span of kind "client" around one call, where OpenTelemetry is installed.
-
-    It hangs below OpenTelemetry's present span; where there is none, below the request's own trace.
-    An exception is recorded, and goes on.
-    """
-    told = _TOLD.get()
-    if told is not None:
-        started = perf_counter()
-        try:
-            with _spanned(name, attributes) as made:
-                yield made
-        finally:
-            told(name, attributes, perf_counter() - started)
+def span(name: str, attributes: Attributes) -> Generator[Span]:
+    """A span of kind "client" around one call, for who listens; what is raised makes it a failure."""
+    told = _LISTENER.get()
+    if told is None:
+        yield _NOBODY
         return
-    with _spanned(name, attributes) as made:
-        yield made
-
-
-@contextmanager
-def _spanned(name: str, attributes: Mapping[str, str | int]) -> Generator[Span]:
-    api = _opentelemetry()
-    if api is None:
-        yield Span()
-        return
-    tracer = api.get_tracer("ogrom")
-    context = None if api.get_current_span().get_span_context().is_valid else _context(api)
-    with tracer.start_as_current_span(
-        name, context=context, kind=api.SpanKind.CLIENT, attributes=dict(attributes)
-    ) as started:
-        yield Span(started)
-
-
-def _context(api: Any) -> Any:
-    """The request's trace as OpenTelemetry's remote parent."""
-    trace = _TRACE.get()
-    if trace is None or not trace.begun().parent:
-        return None
-    remote = api.SpanContext(
-        trace_id=int(trace.id, 16),
-        span_id=int(trace.parent, 16),
-        is_remote=True,
-        trace_flags=api.TraceFlags(int(trace.flags, 16)),
-        trace_state=api.TraceState.from_header([trace.state]) if trace.state else None,
-    )
-    return api.set_span_in_context(api.NonRecordingSpan(remote))
-
-
-_API: list[Any] = []
-"""OpenTelemetry's module, or None where it is not installed; empty until somebody asks."""
-
-
-def _opentelemetry() -> Any:
-    if not _API:
+    with told(name, attributes) as made:
         try:
-            _API.append(importlib.import_module("opentelemetry.trace"))
-        except ImportError:
-            _API.append(None)
-    return _API[0]
+            yield made
+        except BaseException as error:
+            if not made.failed:
+                made.note("error.type", type(error).__name__)
+            raise
+
+
+_NOBODY: Final = Span()

@@ -8,7 +8,9 @@ import pytest
 from msgspec import Struct
 
 from ogrom.http import Accepted, Resource, Service
+from ogrom.metrics import text
 from ogrom.serve import App, AsgiApp, JsonLog, Limits, asgi
+from ogrom.serve._shared import Shared
 
 FAST = Limits(content_seconds=0.05, answer_seconds=0.1, target=100, head=500, content=50)
 
@@ -326,6 +328,32 @@ def test_a_log_that_cannot_keep_up_drops_and_counts():
     told = [json.loads(line)["message"] for line in b"".join(lines).splitlines()]
     assert told.count("x") < 10
     assert any("log lines were dropped" in each for each in told)
+    found = {each.name: each.samples[0].value for each in log.metrics()}
+    dropped = 10 - told.count("x")
+    assert {"ogrom_log_dropped_lines_total": dropped, "ogrom_log_waiting_lines": 0} == found
+
+
+async def test_what_the_log_dropped_is_in_the_metrics():
+    """Of an ASGI host; our own server tells the same."""
+
+    def broken(_):
+        raise BrokenPipeError
+
+    log = JsonLog("shop", "", write=broken)
+    log.put({"@timestamp": 1.0})
+    log.close()
+    limits = Limits()
+    loop = asyncio.get_running_loop()
+
+    @asynccontextmanager
+    async def make():
+        yield App(service=Service({"/": Resource(name="home", handle_ok=lambda *_: {})}))
+
+    async with make() as app:
+        shared = Shared(app, limits, log, loop)
+        told = text(each for tell in shared.app.metrics for each in tell())
+    assert log.dropped >= 1  # the line that tells of it is lost too
+    assert f"\nogrom_log_dropped_lines_total {log.dropped}\n" in told
 
 
 def test_a_log_whose_reader_is_gone_does_not_end_the_service():

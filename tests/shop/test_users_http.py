@@ -1,5 +1,6 @@
 """The shop, a real process, on a real identity API that is slow, wrong or gone."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -43,6 +44,31 @@ async def status(session, url: str, **fields: str) -> tuple[int, float, dict]:
     async with session.get(url, headers=fields) as answer:
         await answer.read()
         return answer.status, time.monotonic() - began, dict(answer.headers)
+
+
+async def test_it_is_known_how_the_identity_api_is_though_nobody_asks(serving, tmp_path):
+    """/-/ready is degraded when it goes and no more when it is back; no request needed it meanwhile."""
+    port = free_port()
+    env = {"OGROM_USERS": f"http://127.0.0.1:{port}/api", "OGROM_USERS_TOKEN": "demo-secret"}
+    with serving(tmp_path / "state", **env) as shop:
+        async with aiohttp.ClientSession() as session:
+
+            async def becomes(wanted: str) -> None:
+                async with asyncio.timeout(90):
+                    while True:
+                        async with session.get(f"{shop.url}/-/ready") as answer:
+                            if wanted == (await answer.json())["status"]:
+                                return
+                        await asyncio.sleep(0.1)
+
+            await becomes("degraded")  # nobody listens
+            with identity(port):
+                await switch(session, port, "ok")
+                await becomes("ready")
+                await switch(session, port, "failing")
+                await becomes("degraded")
+                await switch(session, port, "ok")
+                await becomes("ready")
 
 
 async def test_a_dead_identity_api_takes_down_what_needs_it_and_nothing_else(serving, tmp_path):

@@ -23,7 +23,7 @@ def faulty() -> web.Application:
 
     @web.middleware
     async def fail(request: web.Request, handler):
-        state["calls"] += 1
+        state["calls"] += not request.path.endswith("/users/-")  # asked for its own sake
         match state["mode"]:
             case "slow":
                 await asyncio.sleep(30)

@@ -2,8 +2,10 @@
 
 import hmac
 import json
+import os
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 from support.server import shop_server
@@ -11,6 +13,7 @@ from support.traced import notes
 
 from ogrom.http import Request
 from ogrom.trace import Guarded
+from ogrom.trace._shelf import Shelf
 from shop.run import Settings, SettingsError
 
 KEY = "correct-horse-battery"
@@ -33,6 +36,49 @@ async def test_only_who_has_the_secret_gets_a_trace():
     for fields in ({}, {"ogrom-trace": "wrong"}, {"ogrom-trace": ""}, {"ogrom-trace": KEY[:-1]}):
         assert 404 == (await guarded.respond(request(where, **fields))).status
         assert 404 == (await guarded.respond(request("/-/trace", **fields))).status
+
+
+async def test_what_shares_the_folder_shows_the_trace(tmp_path):
+    """Of several workers or instances any can be asked, for who has the secret; others' files are not read."""
+    folder = tmp_path / "traces"
+    one, other = (Guarded(notes(), KEY, folder=folder) for _ in range(2))
+    response = await one.respond(
+        request(authorization="Bearer sesame-open", **{"ogrom-trace": KEY})
+    )
+    where = dict(response.headers)["Ogrom-Trace"]
+    for each in (one, other):
+        read = await each.respond(request(where, **{"ogrom-trace": KEY}))
+        assert (200, "handle_ok") == (read.status, json.loads(read.content)["summary"]["end"])
+        assert 404 == (await each.respond(request(where))).status
+    (file,) = folder.iterdir()
+    assert (0o600, 0o700) == (file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777)
+    assert b"sesame-open" not in file.read_bytes()
+    (tmp_path / "0123456789abcdef.json").write_text("{}")
+    for bad in ("../0123456789abcdef", "0123456789abcdef", "..%2F0123456789abcdef", ""):
+        read = await one.respond(request(f"/-/trace/{bad}", **{"ogrom-trace": KEY}))
+        assert 404 == read.status
+
+
+def test_the_folder_has_so_many_traces_and_no_more(tmp_path):
+    """The oldest go, by count and by size; one that is too long alone is kept alone."""
+    shelf = Shelf(tmp_path, count=3, size=100)
+    ids = [f"{number:016}" for number in range(6)]
+    for number, id_ in enumerate(ids[:5]):
+        shelf.put(id_, b"x" * 10)
+        os.utime(tmp_path / f"{id_}.json", (number, number))
+    assert [None, None, b"x" * 10] == [shelf.get(id_) for id_ in ids[:3]]
+    shelf.put(ids[5], b"y" * 200)
+    assert [ids[5]] == [each.stem for each in tmp_path.iterdir()]
+
+
+async def test_a_folder_that_cannot_be_written_is_no_fault_of_the_request(tmp_path, caplog):
+    """The trace is in memory then, and the log says why."""
+    (tmp_path / "file").write_text("")
+    guarded = Guarded(notes(), KEY, folder=tmp_path / "file" / "traces")
+    response = await guarded.respond(request(**{"ogrom-trace": KEY}))
+    where = dict(response.headers)["Ogrom-Trace"]
+    assert 200 == (await guarded.respond(request(where, **{"ogrom-trace": KEY}))).status
+    assert "in memory alone" in caplog.text
 
 
 async def test_every_other_request_goes_to_the_service_itself():
@@ -125,3 +171,26 @@ def test_shop_serve_has_no_traces_unless_it_is_told(tmp_path):
         assert 200 == status
         assert 404 == get(f"{server.url}{where}")[0]
         assert 200 == get(f"{server.url}{where}", ogrom_trace=KEY)[0]
+
+
+@pytest.mark.slow
+def test_any_worker_shows_the_trace_of_another(tmp_path):
+    """The workers of one `shop serve`, each asked on a connection of its own until both have answered."""
+
+    def get(url):
+        asked = urllib.request.Request(url, headers={"Ogrom-Trace": KEY})
+        with urllib.request.urlopen(asked, timeout=30) as found:
+            return found.status, dict(found.headers), json.loads(found.read())
+
+    with shop_server(tmp_path / "state", OGROM_TRACE=KEY, OGROM_WORKERS="2") as server:
+        where = get(f"{server.url}/v1/de-DE")[1]["Ogrom-Trace"]
+        seen = set()
+        for _ in range(400):
+            seen.add(get(f"{server.url}/-/live")[2]["worker"])
+            assert 200 == get(f"{server.url}{where}")[0]
+            if len(seen) == 2:
+                break
+        assert {1, 2} == seen
+        assert [f"{where.rpartition('/')[2]}.json"] == [
+            each.name for each in (tmp_path / "state" / "traces").iterdir()
+        ]

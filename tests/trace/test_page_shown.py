@@ -1,6 +1,8 @@
 """The page of traces in a real browser, over a real `ogrom dev`."""
 
+import asyncio
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,97 @@ async def test_a_narrow_screen_and_a_name_with_markup(notes):
         assert 0 == await page.locator("main img").count()
         assert 420 >= await page.evaluate("document.documentElement.scrollWidth")
         assert [] == page.complaints
+
+
+ASKING = """
+from contextlib import asynccontextmanager
+
+from ogrom.http import Resource, Service
+from ogrom.serve import App
+from ogrom.sources import sql
+
+
+@asynccontextmanager
+async def service():
+    async with sql.connect("notes.db") as db:
+        async def find(ctx):
+            await db.one(int, "SELECT :number", number=4711)
+            return await db.one(int, "SELECT id FROM nowhere")
+
+        yield App(service=Service({"/asking": Resource(name="asking", exists=find)}))
+"""
+
+
+async def test_the_sources_that_were_asked_are_shown(tmp_path):
+    """Each with what it was asked, how long it took and what it came to; without the values."""
+    with developing(tmp_path / "app", ASKING) as running:
+        assert 500 == running.get("/asking")[0]
+        async with looking(f"{running.url}/-/trace") as page:
+            await item(page, "/asking").click()
+            rows = page.locator("#calls tbody tr")
+            await rows.nth(1).wait_for()
+            one, other = await rows.all_inner_texts()
+            assert one.startswith("sqlite notes.db\tSELECT\tSELECT :number\t✓\t")
+            assert "SELECT nowhere\tSELECT id FROM nowhere\tMisuse\t" in other
+            assert "4711" not in one
+            assert [] == page.complaints
+
+
+async def test_a_head_that_the_server_refuses_is_listed_with_the_reason(notes):
+    """Nobody was asked, so there are no steps but one; what was sent of it is shown, and no secret."""
+    with socket.create_connection(("127.0.0.1", notes.port), timeout=30) as sent:
+        sent.sendall(
+            b"GET /notes/1?token=sesame-1 HTTP/1.1\r\nHost: a\r\nHost: b\r\n"
+            b"Authorization: Bearer sesame-2\r\nsesame-3\r\n\r\n"
+        )
+        assert sent.recv(100).startswith(b"HTTP/1.1 400 ")
+    async with looking(f"{notes.url}/-/trace") as page:
+        await item(page, "400").click()
+        await page.locator("#steps li[data-name=head]").wait_for()
+        shown = await page.locator("#trace").inner_text()
+        assert "RFC 9112" in shown
+        assert "a line that is no field, of 8 characters" in shown
+        assert "sesame" not in shown
+        assert [] == page.complaints
+    raw = notes.get(f"/-/trace/{notes.traces()['traces'][0]['id']}")[2].decode()
+    assert "sesame" not in raw
+
+
+async def test_what_is_sent_again_goes_through_the_servers_parser(notes):
+    """A target that is too long for it is refused by it, and the refusal stands beside the first."""
+    async with looking(f"{notes.url}/-/trace") as page:
+        await item(page, "/notes/1").click()
+        target = page.locator("#replay-target")
+        await target.wait_for()
+        await target.fill(f"/notes/1?long={'x' * 9000}")
+        await page.locator("#replay button").click()
+        await page.locator("#compare").wait_for()
+        assert "414" in await page.locator("#trace h2").inner_text()
+        await page.locator("#steps li[data-name=head]").wait_for()
+        assert [] == page.complaints
+
+
+async def test_nothing_is_missed_while_the_page_is_cut_off(notes):
+    """It is told as it happens, and asks for no list; what came while the code was changed is there after it."""
+    asked = []
+    async with looking(f"{notes.url}/-/trace") as page:
+        page.on("request", lambda request: asked.append(request.url))
+        await item(page, "/notes/1").wait_for()
+        file = notes.folder / "notes.py"
+        before = notes.log.read_text().count("reloaded in")
+        file.write_text(file.read_text().replace('"milk"', '"bread"'))
+        number = 0
+        while notes.log.read_text().count("reloaded in") == before:  # while one follows the other
+            notes.get(f"/during/{number}")
+            number += 1
+            await asyncio.sleep(0.05)  # no more than are kept
+        notes.get("/after")
+        await item(page, "/after").wait_for()
+        shown = await page.locator("#requests .target").all_inner_texts()
+        assert [f"/during/{each}" for each in reversed(range(number))] == [
+            each for each in shown if each.startswith("/during/")
+        ]
+        assert "/notes/1" == shown[-1]
+        assert "live" == await page.locator("#link").inner_text()
+    assert asked
+    assert all(url.endswith("/-/trace/events") for url in asked)

@@ -6,9 +6,9 @@ import json
 import pytest
 from support.traced import notes
 
-from ogrom import tracing
 from ogrom.http import Request, Resource, Service, Stream
 from ogrom.serve import App, asgi
+from ogrom.sources import sql
 from ogrom.trace import Redactor, Ring, Tracer
 
 SECRET = "hunter2-hunter2"
@@ -156,17 +156,26 @@ async def test_only_what_is_secret_of_a_cookie_is_masked():
     assert not any("Oct" in each or "theme" in each or each == "Basic" for each in found)
 
 
-async def test_calls_to_others_are_told():
-    """What `tracing.span` is put around."""
+async def test_the_sources_that_a_request_asked_are_told(tmp_path):
+    """What each was asked without its values, when, for how long; and what went wrong."""
+    async with sql.connect(tmp_path / "notes.db") as db:
 
-    async def exists(_):
-        with tracing.span("GET", {"server.address": "identity"}):
-            return {"found": True}
+        async def exists(_):
+            await db.one(int, "SELECT :number", number=4711)
+            await db.one(int, "SELECT number FROM nowhere")
 
-    tracer = Tracer(Service({"/u": Resource(name="u", exists=exists)}))
-    await tracer.respond(request("/u"))
-    (call,) = (await newest(tracer))["calls"]
-    assert ("GET", "identity") == (call["name"], call["says"])
+        tracer = Tracer(Service({"/u": Resource(name="u", exists=exists)}))
+        assert 500 == (await tracer.respond(request("/u"))).status
+    trace = await newest(tracer)
+    good, bad = trace["calls"]
+    assert ("sqlite", "SELECT", "SELECT :number", "") == (
+        good["source"], good["name"], good["says"], good["error"],
+    )  # fmt: skip
+    assert str(tmp_path / "notes.db") == good["where"]
+    assert 0 < good["at"] < bad["at"] <= trace["summary"]["milliseconds"]
+    assert good["milliseconds"] >= 0
+    assert ("SELECT nowhere", "Misuse", "1") == (bad["name"], bad["error"], bad["status"])
+    assert "4711" not in json.dumps(trace["calls"])
 
 
 async def test_what_was_changed_is_looked_at_again():
@@ -213,6 +222,118 @@ async def test_what_is_made_while_it_is_sent_is_left_to_the_server():
     )  # fmt: skip
     assert 201 == (await tracer.respond(asked)).status
     assert [False, True] == [each.is_closed for each in opened]
+
+
+async def told(news, many):
+    """So many events of a trace: their ids, and the targets; with what came before them."""
+    ids, targets, kinds = [], [], []
+    async with asyncio.timeout(30):
+        while len(ids) < many:
+            for event in (await anext(news)).decode().split("\n\n"):
+                said = dict(
+                    line.split(": ", 1) for line in event.split("\n") if line[:1] not in ("", ":")
+                )
+                kinds.append(said.get("event", ""))
+                if "id" in said:
+                    ids.append(said["id"])
+                    targets.append(json.loads(said["data"])["target"])
+    return ids, targets, kinds
+
+
+async def test_traces_are_told_as_they_come_and_none_is_missed():
+    """Who says which came last gets what came since, of the same list; of another list, all of it."""
+    tracer = Tracer(notes())
+    await tracer.respond(request("/a"))
+    response = await tracer.respond(request("/-/trace/events"))
+    assert "text/event-stream" == dict(response.headers)["Content-Type"]
+    ids, targets, kinds = await told(response.pieces, 1)
+    assert (["/a"], "anew") == (targets, kinds[0])
+    waiting = asyncio.create_task(told(response.pieces, 1))
+    await asyncio.sleep(0)
+    await tracer.respond(request("/b"))
+    assert ["/b"] == (await waiting)[1]
+    await response.pieces.aclose()
+    await tracer.respond(request("/c"))
+
+    async def again(last, many, by=tracer):
+        response = await by.respond(request("/-/trace/events", last_event_id=last))
+        found = await told(response.pieces, many)
+        await response.pieces.aclose()
+        return found[1], "anew" in found[2]
+
+    assert (["/b", "/c"], False) == await again(ids[0], 2)
+    for other in ("", "nonsense", f"{'0' * 8}.2", ids[0].replace(".1", ".x")):
+        assert (["/a", "/b", "/c"], True) == await again(other, 3)
+    follower = Tracer(notes())
+    follower.ring.load(tracer.ring.dump())
+    assert (["/b", "/c"], False) == await again(ids[0], 2, follower)
+
+
+async def test_traces_are_numbered_in_the_order_in_which_they_end():
+    """So that what was slow is no older than what was told before it."""
+    gate = asyncio.Event()
+
+    async def slow(_):
+        await gate.wait()
+
+    async def fast(_):
+        return {}
+
+    tracer = Tracer(
+        Service(
+            {"/slow": Resource(name="s", exists=slow), "/fast": Resource(name="f", exists=fast)}
+        )
+    )
+    first = asyncio.create_task(tracer.respond(request("/slow")))
+    await asyncio.sleep(0)
+    await tracer.respond(request("/fast"))
+    gate.set()
+    await first
+    assert [(2, "/slow"), (1, "/fast")] == [
+        (each.summary.number, each.summary.target) for each in tracer.ring
+    ]
+
+
+async def test_a_server_that_stops_ends_the_telling():
+    """Else a page that is open would hold it up; what is wrong with the code is told before."""
+    tracer = Tracer(notes())
+    response = await tracer.respond(request("/-/trace/events"))
+    await anext(response.pieces)
+    tracer.feed.broken = "It cannot be loaded."
+    tracer.drains()
+    assert b'event: broken\ndata: "It cannot be loaded."\n\n' == await anext(response.pieces)
+    with pytest.raises(StopAsyncIteration):
+        await anext(response.pieces)
+
+
+async def test_what_cannot_be_sent_again_is_said():
+    """Nobody is there; or who is there does not trace it."""
+    heard = []
+
+    async def answer(reader, writer):
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+        writer.close()
+
+    async def sent(tracer):
+        await tracer.respond(request("/notes/1"))
+        like = next(iter(tracer.ring)).summary.id
+        content = json.dumps({"like": like, "method": "GET", "target": "/notes/1"}).encode()
+        fields = {"content_type": "application/json", "ogrom_token": tracer._token}
+        asked = request("/-/trace/send", "POST", content, **fields)
+        response = await tracer.respond(asked)
+        return response.status, json.loads(response.content)["detail"]
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    tracer = Tracer(notes(), own=f"127.0.0.1:{port}")
+    status, detail = await sent(tracer)
+    assert (502, True) == (status, "503 Service Unavailable" in detail)
+    assert heard[0].startswith(b"GET /notes/1 HTTP/1.1\r\nogrom-replay: ")
+    assert b"\r\nhost: 127.0.0.1:1\r\n" in heard[0]
+    server.close()
+    await server.wait_closed()
+    assert 502 == (await sent(tracer))[0]
 
 
 def test_the_ring_is_bounded():

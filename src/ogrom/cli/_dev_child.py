@@ -142,7 +142,10 @@ def _tracer(orders: Orders, app: App) -> Tracer:
         if left := file.read():
             ring.load(left)
     told = _lines(orders.url) if orders.log == "line" else None
-    return Tracer(service, names=orders.secrets, told=told, exposed=orders.exposed, ring=ring)
+    return Tracer(
+        service, names=orders.secrets, told=told, exposed=orders.exposed, ring=ring,
+        own=orders.url.removeprefix("http://"),
+    )  # fmt: skip
 
 
 def _leave(number: int, ring: Ring) -> None:
@@ -156,7 +159,7 @@ def _leave(number: int, ring: Ring) -> None:
 def _listen(control: Control, tracer: Tracer | None) -> None:
     while said := control.wait():
         if tracer is not None:
-            tracer.broken = str(said.get("broken", ""))
+            tracer.feed.broken = str(said.get("broken", ""))
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,7 +1,7 @@
 """What is served: a service, and how it tells that it can do its work."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from msgspec import Struct, json, structs
 
@@ -22,6 +22,19 @@ class Answering(Protocol):
 
     def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
         """The response to a request."""
+        ...
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """A service that wants to hear of more than requests, as traces do. It must not wait."""
+
+    def refused(self, head: bytes, request: Request, response: Response, detail: str) -> None:
+        """A head was refused before any resource was asked; `head` is what of it had come."""
+        ...
+
+    def drains(self) -> None:
+        """The server wants to stop: what never ends by itself has to end."""
         ...
 
 

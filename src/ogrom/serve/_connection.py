@@ -239,7 +239,7 @@ class Connection(Answering, asyncio.Protocol):
         try:
             head = parse(raw, max_target=self._shared.limits.target)
         except BadHead as error:
-            self._refuse(error.status, error.detail)
+            self._refuse(error.status, error.detail, raw)
             return
         self._begin(head)
 
@@ -267,13 +267,16 @@ class Connection(Answering, asyncio.Protocol):
             self._later()
         self._resume()
 
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer a head that cannot be taken, and end the connection."""
+    def _refuse(self, status: int, detail: str, raw: bytes | None = None) -> None:
+        """Answer a head that cannot be taken, and end the connection. It is `raw`, or what has come."""
         shared = self._shared
         request = Request(method="-", path="-", id=shared.writer.new_id())
         response = refuse(request, status, detail)
         self._transport.write(shared.writer.write(response, request.id, CLOSE))
         shared.answered(Context(), request, response, 0.0, self._client)
+        if shared.hearing is not None:
+            head = bytes(self.buffer) if raw is None else raw
+            shared.hearing.refused(head, request, response, detail)
         self._finish()
 
     def _finish(self) -> None:

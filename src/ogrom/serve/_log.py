@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, Protocol
@@ -15,6 +15,7 @@ import msgspec
 
 from ogrom import tracing
 from ogrom.http import Request, Response
+from ogrom.metrics import Metric, Metrics, sample
 from ogrom.tracing import Trace
 
 
@@ -64,7 +65,9 @@ class JsonLog:
         self._write = write or to_stdout
         self._waiting: deque[_Answered | dict[str, object]] = deque()  # appends and pops are atomic
         self._limit = limit
-        self._dropped = 0
+        self._dropped = 0  # and not told yet
+        self.dropped = 0
+        """How many lines were dropped, ever."""
         self._is_told = self._is_closing = False
         self._told = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ogrom-log", daemon=True)
@@ -100,10 +103,25 @@ class JsonLog:
         self._told.set()
         self._thread.join(timeout=5)
 
+    def metrics(self) -> Iterable[Metric]:
+        """How many lines wait, and how many were dropped."""
+        yield Metric(
+            "ogrom_log_dropped_lines_total",
+            "counter",
+            "Log lines dropped, as they could not be written as fast, or not at all.",
+            (sample(self.dropped),),
+        )
+        yield Metric(
+            "ogrom_log_waiting_lines",
+            "gauge",
+            "Log lines that wait to be written.",
+            (sample(len(self._waiting)),),
+        )
+
     def _note(self, what: "_Answered | dict[str, object]") -> None:
         waiting = self._waiting
         if len(waiting) >= self._limit:
-            self._dropped += 1
+            self._drop(1)
             return
         waiting.append(what)
         if not self._is_told:  # an event costs more than what is told by it
@@ -137,7 +155,16 @@ class JsonLog:
         try:
             self._write(b"\n".join([*written, b""]))
         except (OSError, ValueError):  # the reader of the log is gone; the service is not
-            self._dropped += len(lines)
+            self._drop(len(lines))
+
+    def _drop(self, many: int) -> None:
+        self._dropped += many
+        self.dropped += many
+
+
+def metrics_of(log: RequestLog | None) -> tuple[Metrics, ...]:
+    """What a log tells of itself; only one of ours does."""
+    return (log.metrics,) if isinstance(log, JsonLog) else ()
 
 
 _GATHERED: Final = 0.01

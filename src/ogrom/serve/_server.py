@@ -166,6 +166,8 @@ class Server:
             shared.draining = True
             shared.last_asked = monotonic()
             self._told.set()
+            if shared.hearing is not None:
+                shared.hearing.drains()
 
     def end(self) -> None:
         """Stop now."""

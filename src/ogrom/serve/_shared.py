@@ -10,10 +10,11 @@ from msgspec import structs
 from ogrom.http import Request, Response
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.serve._answer import Writer
-from ogrom.serve._app import App
+from ogrom.serve._app import App, Hearing
 from ogrom.serve._limits import Limits
-from ogrom.serve._log import RequestLog
+from ogrom.serve._log import RequestLog, metrics_of
 from ogrom.serve._siblings import Siblings
+from ogrom.serve._telemetry import served
 from ogrom.serve._workers import Place
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -53,10 +54,14 @@ class Shared:
         loop: asyncio.AbstractEventLoop,
         place: Place | None = None,
     ) -> None:
-        self.app: Final = structs.replace(app, metrics=(*app.metrics, self.metrics))
+        self.app: Final = structs.replace(
+            app, metrics=(*app.metrics, self.metrics, *metrics_of(log))
+        )
         self.siblings: Final = None if place is None else Siblings(place, self.app.metrics)
         """The other workers, where there are any."""
-        self.respond: Final = app.service.respond
+        self.respond: Final = served(app.service)
+        self.hearing: Final = app.service if isinstance(app.service, Hearing) else None
+        """The service, where it wants to hear of more than requests."""
         self.limits: Final = limits
         self.writer: Final = Writer(app.release)
         self.loop: Final = loop

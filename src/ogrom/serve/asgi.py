@@ -14,7 +14,7 @@ from ogrom import deadline, tracing
 from ogrom.http import ContentTooLarge, Request, Response
 from ogrom.serve._app import App, health
 from ogrom.serve._limits import Limits
-from ogrom.serve._log import RequestLog
+from ogrom.serve._log import RequestLog, metrics_of
 from ogrom.serve._refusal import (
     CLIENT_CLOSED_REQUEST,
     REQUEST_ID,
@@ -23,6 +23,7 @@ from ogrom.serve._refusal import (
     refuse,
 )
 from ogrom.serve._stream import Sending
+from ogrom.serve._telemetry import Respond, served
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -63,6 +64,7 @@ class AsgiApp:
         self.make: Final = make
         self.log: Final = log
         self._app: App | None = None
+        self._served: Respond | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's one entrance."""
@@ -78,7 +80,9 @@ class AsgiApp:
         async with AsyncExitStack() as stack:
             await receive()
             try:
-                self._app = await stack.enter_async_context(self.make())
+                app = await stack.enter_async_context(self.make())
+                self._app = structs.replace(app, metrics=(*app.metrics, *metrics_of(self.log)))
+                self._served = served(app.service)
             except Exception as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 raise
@@ -151,7 +155,7 @@ class AsgiApp:
         tracing.set(request.headers.get("traceparent"), request.headers.get("tracestate"))
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
-                return await app.service.respond(request)
+                return await (self._served or app.service.respond)(request)
         except TimeoutError as error:
             return refuse(request, 503, "This took too long. Try again later.", error)
 

@@ -16,11 +16,12 @@ from urllib.parse import unquote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from ogrom import deadline
+from ogrom import deadline, tracing
 from ogrom.metrics import Histogram, Metric, sample
 from ogrom.sources._errors import BadAnswer, Busy, Misuse, SourceError, TimedOut, Unavailable
 from ogrom.sources._reading import Garbage, Whole
 from ogrom.sources._wire import Wire
+from ogrom.tracing import Span
 
 T = TypeVar("T")
 
@@ -155,6 +156,22 @@ class Engine:
             Gone: there is no such index.
             Misuse: it refuses the question, for the reason that it gives.
         """
+        if tracing.listener() is None:
+            return await self._ask(into, method, path, body, patience, once, parameters)
+        with tracing.span(*self._about(method, path)) as span:
+            return await self._ask(into, method, path, body, patience, once, parameters, span)
+
+    async def _ask(
+        self,
+        into: type[T],
+        method: str,
+        path: str,
+        body: bytes | Mapping[str, Any] | None,
+        patience: float | None,
+        once: bool,
+        parameters: Mapping[str, str],
+        span: Span | None = None,
+    ) -> T:
         own = patience or self._patience
         seconds = deadline.left(own) or 0.0
         if seconds <= 0:
@@ -168,7 +185,14 @@ class Engine:
                 content, kind = body, "application/x-ndjson"
             else:
                 content, kind = _ENCODE.encode(body), "application/json"
-            answer = await self._wire.ask(method, target, content, kind, seconds, once=once)
+            answer = await self._wire.ask(
+                method, target, content, kind, seconds, once=once,
+                more=None if span is None else span.fields(),
+            )  # fmt: skip
+            if span is not None:
+                span.note("db.response.status_code", str(answer.status))
+                if answer.status >= 300:
+                    span.note("error.type", str(answer.status))
             decoded: T = self._decoded(into, answer)
         except SourceError as error:
             self._failed(error)
@@ -211,6 +235,31 @@ class Engine:
         decoded: T = _decoder(wanted).decode(answer.content)
         return decoded
 
+    def _about(self, method: str, path: str) -> tuple[str, dict[str, str | int]]:
+        """The name of a question's span, and what is said of it; its content has people's words."""
+        parts = urlsplit(self.where.url)
+        place = path.partition("?")[0]
+        index = place.partition("/")[0]
+        words = [part for part in place.split("/") if part[:1] == "_" or part == "point_in_time"]
+        operation = _OPERATIONS.get((method, words[-1] if words else place), method.lower())
+        about: dict[str, str | int] = {
+            "db.system.name": self.system,
+            "db.operation.name": operation,
+            "http.request.method": method,
+            "url.full": f"{self.where.url}/{place}",
+            "server.address": parts.hostname or "",
+            "server.port": parts.port or 0,
+        }
+        if not index or index.startswith("_"):
+            return operation, about
+        return f"{operation} {index}", about | {"db.collection.name": index}
+
+    @property
+    def system(self) -> str:
+        """The product, by OpenTelemetry's names; until it was asked, the one whose API it is."""
+        is_open = self._dialect is DIALECTS["opensearch"]
+        return "opensearch" if is_open else "elasticsearch"
+
     def _refused(self, status: int, raw: bytes | bytearray) -> Unavailable | Misuse:
         if status < 400:
             return BadAnswer(
@@ -239,16 +288,17 @@ class Engine:
         return Misuse(told)
 
     async def ping(self) -> None:
-        """See whether it answers."""
-        await self.ask(_Root, "GET", "")
+        """See whether it answers, and what it is."""
+        root = await self.ask(_Root, "GET", "")
+        self._dialect = DIALECTS[
+            "opensearch" if root.version.distribution == "opensearch" else "elasticsearch"
+        ]
 
     async def dialect(self) -> Dialect:
         """How this product says what not all of them say alike."""
         if self._dialect is None:
-            root = await self.ask(_Root, "GET", "")
-            self._dialect = DIALECTS[
-                "opensearch" if root.version.distribution == "opensearch" else "elasticsearch"
-            ]
+            await self.ping()
+        assert self._dialect is not None  # or it would have been raised
         return self._dialect
 
     def metrics(self) -> Iterable[Metric]:
@@ -291,6 +341,20 @@ async def connect(
         yield Engine(where, wire, patience)
     finally:
         await wire.close()
+
+
+_OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("GET", ""): "info",
+    ("POST", "_search"): "search",
+    ("GET", "_doc"): "get",
+    ("GET", "_alias"): "indices.get_alias",
+    ("POST", "point_in_time"): "open_point_in_time",
+    ("POST", "_pit"): "open_point_in_time",
+    ("DELETE", "point_in_time"): "close_point_in_time",
+    ("DELETE", "_pit"): "close_point_in_time",
+    ("POST", "_bulk"): "bulk",
+}
+"""What the engines' own specifications call that which requests ask for."""
 
 
 def _what(path: str) -> str:

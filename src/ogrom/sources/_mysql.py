@@ -35,10 +35,12 @@ from ogrom.sources._meter import Meter
 from ogrom.sources._mysql_schema import MysqlSchema
 from ogrom.sources._mysql_url import Options, parse
 from ogrom.sources._mysql_values import arguments, outcome, rows
+from ogrom.sources._observed import observed, transaction_of
 from ogrom.sources._pool import Member, Pool, timed_out
 from ogrom.sources._statement import Statement, parsed
 from ogrom.sources._to_its_end import to_its_end
 from ogrom.sources._values import excerpt, single
+from ogrom.tracing import Attributes
 
 T = TypeVar("T")
 
@@ -77,12 +79,15 @@ class MysqlDb:
     async def close(self) -> None:
         await asyncio.gather(*(pool.close() for pool in (self._primary, *self._replicas)))
 
+    @observed
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
         return single(await self._read([self._primary], into, sql, params), sql)
 
+    @observed
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         return await self._read([self._primary], into, sql, params)
 
+    @observed
     async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
         self._check_not_writing()
         statement = parsed(sql)
@@ -95,8 +100,11 @@ class MysqlDb:
 
         return await self._again(run)
 
+    def transaction(self) -> AbstractAsyncContextManager[Queries]:
+        return transaction_of(self, self._transaction())
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Queries, None]:
+    async def _transaction(self) -> AsyncGenerator[Queries, None]:
         self._check_not_writing()
         pool, task = self._primary, asyncio.current_task()
         tx, member = await self._begin(pool)
@@ -165,6 +173,21 @@ class MysqlDb:
         yield from self._meter.metrics()
         for pool in (self._primary, *self._replicas):
             yield from pool.metrics()
+
+    @property
+    def place(self) -> Attributes:
+        """What and where the primary is."""
+        at = self._options.primary
+        return self.somewhere | {
+            "server.address": at.socket or at.host,
+            **({} if at.socket else {"server.port": at.port}),
+        }
+
+    @property
+    def somewhere(self) -> dict[str, str | int]:
+        """The same, where it may be any of the replicas."""
+        system = "mariadb" if self._primary.mariadb else "mysql"
+        return {"db.system.name": system, "db.namespace": self._options.database}
 
     async def read_stale(
         self, into: type[T], sql: LiteralString, params: dict[str, Value]
@@ -257,6 +280,11 @@ class MysqlDb:
             pause = min(pause * 2, 0.1)
 
     @property
+    def has_replicas(self) -> bool:
+        """Whether others than the primary may answer."""
+        return bool(self._replicas)
+
+    @property
     def read_timeout(self) -> float:
         """Seconds that a statement may take."""
         return self._options.read_timeout
@@ -288,12 +316,19 @@ class _Transaction:
         self.lost = False  # the connection may be in the middle of something
         self._undone = False
 
+    @property
+    def place(self) -> Attributes:
+        """Where it is done."""
+        return self._db.place
+
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
         return single(await self.all(into, sql, **params), sql)
 
+    @observed
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         return rows(into, await self._run(parsed(sql).locking(), params), sql)
 
+    @observed
     async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
         statement = parsed(sql)
         if statement.defines:
@@ -350,9 +385,16 @@ class _Stale:
     def __init__(self, db: MysqlDb) -> None:
         self._db = db
 
+    @property
+    def place(self) -> Attributes:
+        """What it is, and where if there is one server."""
+        return self._db.somewhere if self._db.has_replicas else self._db.place
+
+    @observed
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
         return single(await self._db.read_stale(into, sql, params), sql)
 
+    @observed
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         return await self._db.read_stale(into, sql, params)
 

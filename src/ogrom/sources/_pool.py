@@ -119,6 +119,7 @@ class Pool:
 
     def __init__(self, options: Options, place: Place, patience: float) -> None:
         self.place = place
+        self.mariadb = False  # until it has been reached
         self.down_until = 0.0  # until when nobody need try; a replica's
         self._options = options
         self._tls = options.tls()
@@ -281,6 +282,7 @@ class Pool:
                     ssl=self._tls,
                 )
                 member = Member(connection, self.place, options.lifetime)
+                self.mariadb = member.mariadb
                 await member.set_up(self._patience, options.read_timeout)
         except TimeoutError:
             if connection is not None:

@@ -21,6 +21,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, LiteralString, TypeVar, final
 
+from ogrom import tracing
 from ogrom.metrics import Metric, sample
 from ogrom.sources._db import (
     Busy,
@@ -34,10 +35,12 @@ from ogrom.sources._db import (
     Value,
 )
 from ogrom.sources._meter import Meter
+from ogrom.sources._observed import observed, spanned, transaction_of
 from ogrom.sources._sqlite_connection import NEVER, Connection, Interrupted
 from ogrom.sources._sqlite_long import LongReads
 from ogrom.sources._to_its_end import to_its_end
 from ogrom.sources._values import single
+from ogrom.tracing import Attributes
 
 TURN = 0.005
 """For how many seconds a read may keep the event loop."""
@@ -53,6 +56,7 @@ class SqliteDb:
     def __init__(self, reader: "Connection", writer: "Connection", patience: float) -> None:
         self._reader = reader
         self._writer = writer
+        self.place: Attributes = {"db.system.name": "sqlite", "db.namespace": reader.path}
         self._long = LongReads(partial(Connection, reader.path, reads_only=True))
         self._slow: set[str] = set()  # statements that took longer than a turn, the last time
         self._patience = patience
@@ -105,8 +109,18 @@ class SqliteDb:
         return await self._read(into, sql, params, None)
 
     async def _read(
-        self, into: type[T], sql: str, params: dict[str, Value], most: int | None
+        self,
+        into: type[T],
+        sql: str,
+        params: dict[str, Value],
+        most: int | None,
+        *,
+        is_told: bool = False,
     ) -> list[T]:
+        # `observed` would cost a point query a twentieth.
+        if not is_told and tracing.listener() is not None:
+            with spanned(self, sql):
+                return await self._read(into, sql, params, most, is_told=True)
         if sql not in self._slow:
             self._reader.end = perf_counter() + TURN
             try:
@@ -128,12 +142,14 @@ class SqliteDb:
             self._slow.discard(sql)
         return found
 
+    @observed
     async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
-        async with self._exclusively(_Transaction(self._writer), self._patience) as tx:
-            return await tx.execute(sql, **params)
+        async with self._exclusively(_Transaction(self._writer, self.place), self._patience) as tx:
+            return tx.write(sql, params)
 
     def transaction(self) -> AbstractAsyncContextManager[Queries]:
-        return self._exclusively(_Transaction(self._writer), self._patience)
+        made = self._exclusively(_Transaction(self._writer, self.place), self._patience)
+        return transaction_of(self, made)
 
     async def transact(self, work: Callable[[Queries], Awaitable[T]]) -> T:
         async with self.transaction() as tx:  # which waits at its beginning, and never in a circle
@@ -153,7 +169,7 @@ class SqliteDb:
 
     def schema_change(self) -> AbstractAsyncContextManager[SchemaChange]:
         # A step may rebuild a large table, and whoever starts meanwhile needs its outcome.
-        return self._exclusively(_SchemaChange(self._writer), max(60.0, self._patience))
+        return self._exclusively(_SchemaChange(self._writer, self.place), max(60.0, self._patience))
 
     @asynccontextmanager
     async def _exclusively(self, tx: Tx, patience: float) -> AsyncGenerator[Tx, None]:
@@ -198,19 +214,27 @@ class SqliteDb:
 class _Transaction:
     """What may be done between BEGIN and COMMIT."""
 
-    def __init__(self, writer: "Connection") -> None:
+    def __init__(self, writer: "Connection", place: Attributes) -> None:
         self._writer = writer
+        self.place = place
         self.over = False
 
+    @observed
     async def one(self, into: type[T], sql: LiteralString, /, **params: Value) -> T | None:
         self._check()
         return self._writer.one(into, sql, params)
 
+    @observed
     async def all(self, into: type[T], sql: LiteralString, /, **params: Value) -> list[T]:
         self._check()
         return self._writer.select(into, sql, params)
 
+    @observed
     async def execute(self, sql: LiteralString, /, **params: Value) -> Outcome:
+        return self.write(sql, params)
+
+    def write(self, sql: str, params: dict[str, Value]) -> Outcome:
+        """Write, and tell nobody."""
         self._check()
         return self._writer.execute(sql, params)
 

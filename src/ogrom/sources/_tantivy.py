@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
 
+from ogrom import tracing
 from ogrom.sources._building import Progress, Told, build, unseen, version
 from ogrom.sources._generations import Draft, Generations
 from ogrom.sources._matching import sound
@@ -23,6 +24,7 @@ class TantivyIndex:
     def __init__(self, path: Path, schema: Schema) -> None:
         self.schema = schema
         self._generations = Generations(path, version(schema))
+        self._name = path.name
         self._reader: Reader | None = None
         self._looked = 0.0
         self._refresh()
@@ -53,6 +55,12 @@ class TantivyIndex:
 
     async def search(self, query: Search) -> Found:
         """Answer the question, in the event loop: most take less than a millisecond."""
+        if tracing.listener() is None:
+            return self._search(query)
+        with self._span("search"):
+            return self._search(query)
+
+    def _search(self, query: Search) -> Found:
         reader = self._current()
         if reader is None:
             return Found((), 0, dict.fromkeys(query.facets, ()))
@@ -60,8 +68,23 @@ class TantivyIndex:
 
     async def get(self, document_id: str) -> bytes | None:
         """The body of the document, or None where there is no such id."""
+        if tracing.listener() is None:
+            return self._get(document_id)
+        with self._span("get"):
+            return self._get(document_id)
+
+    def _get(self, document_id: str) -> bytes | None:
         reader = self._current()
         return None if reader is None else reader.bodies.by_id(sound(document_id))
+
+    def _span(self, operation: str) -> AbstractContextManager[object]:
+        """A question as a span; what was asked has people's words, and is not said."""
+        about = {
+            "db.system.name": "tantivy",
+            "db.operation.name": operation,
+            "db.collection.name": self._name,
+        }
+        return tracing.span(f"{operation} {self._name}", about)
 
     @contextmanager
     def locked(self, *, wait: bool = False) -> Generator[None]:

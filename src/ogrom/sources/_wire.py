@@ -15,6 +15,7 @@ import asyncio
 import re
 import ssl
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -187,6 +188,7 @@ class Wire:
         seconds: float,
         *,
         once: bool = False,
+        more: Mapping[str, str] | None = None,
     ) -> Whole:
         """The answer.
 
@@ -197,6 +199,7 @@ class Wire:
             kind: its type.
             seconds: what all of it may take.
             once: it must not be sent twice.
+            more: fields of this question alone.
 
         Raises:
             TimeoutError: there is none in time.
@@ -207,6 +210,8 @@ class Wire:
         if not _TARGET.fullmatch(target):
             raise ValueError(f"Percent-encode what this path has in it: {target!r}")
         about = f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n" if content else ""
+        if more:
+            about += "".join(f"{key}: {value}\r\n" for key, value in more.items())
         sent = f"{method} {target} HTTP/1.1\r\n{self._fields}{about}\r\n".encode("ascii") + content
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds

@@ -202,6 +202,7 @@ class Client:
                     if answer.status in absent:
                         return None
                     if answer.status // 100 != 2:
+                        span.note("error.type", str(answer.status))
                         self._refuse(what, answer.status, answer.headers)
                     return self._decode(what, into, answer, await self._read(what, answer))
             except TimeoutError:

@@ -25,6 +25,7 @@ from ogrom.http.insight import (
     tried,
     words,
 )
+from ogrom.trace._calls import listener
 from ogrom.trace._redact import Redactor, scrub
 from ogrom.trace._show import shown
 from ogrom.trace._trace import (
@@ -78,7 +79,7 @@ class Recording:
         self.answers: dict[str, bool] = {}
         self.calls: list[Call] = []
         self._known: dict[str, object] = {}
-        self._since = perf_counter()
+        self._began = self._since = perf_counter()
         self.writing = 0.0
         """How many seconds it took to write all this down."""
 
@@ -139,10 +140,9 @@ class Recording:
         if self.steps and self.walk is not None:
             self._add(self.walk, (perf_counter() - self._since) * 1e6)
 
-    def call(self, name: str, attributes: Mapping[str, str | int], seconds: float) -> None:
-        """A call to another service was made."""
-        says = " ".join(str(value) for value in attributes.values())
-        self.calls.append(Call(name, says[:300], round(seconds * 1e3, 2)))
+    def elapsed(self) -> float:
+        """How many seconds the request has taken so far."""
+        return perf_counter() - self._began - self.writing
 
 
 _UNASKED: Final = frozenset({"media type", "language", "charset", "coding"})
@@ -153,7 +153,7 @@ async def record(
     request: Request,
     redactor: Redactor,
     keep: Callable[[Kept], object],
-    number: int,
+    number: Callable[[], int],
     *,
     replays: str = "",
     meant: str = "",
@@ -165,12 +165,12 @@ async def record(
         request: what is asked.
         redactor: what must not be shown.
         keep: takes the trace.
-        number: of the trace.
+        number: gives the trace its number when it is written: they count in the order of ending.
         replays: the trace of the request that this one repeats.
         meant: the end that it was made up to come to.
     """
     recording = Recording(redactor)
-    tracing.tell(recording.call)
+    tracing.listen(listener(tracing.listener(), recording.elapsed, recording.calls.append))
     read: list[bytes] = []
     if not isinstance(request.content, bytes):
         request = msgspec.structs.replace(request, content=_noting(request.content, read))
@@ -181,7 +181,7 @@ async def record(
         recording.done()
         content = request.content if isinstance(request.content, bytes) else b"".join(read)
         written = _Writer(service, request, content, recording, redactor)
-        keep(written.kept(number, at, seconds, response, error, replays, meant))
+        keep(written.kept(number(), at, seconds, response, error, replays, meant))
 
     try:
         response = await service.watch(request, recording.watch)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from secrets import token_hex
 
 import msgspec
 
@@ -21,6 +22,8 @@ class Ring:
         self._most = size
         self._kept: deque[Kept] = deque()
         self._size = 0
+        self.name = token_hex(4)
+        """Tells this ring, and those that took it over, from every other."""
         self.numbered = 0
         """How many there have ever been."""
 
@@ -49,7 +52,7 @@ class Ring:
 
     def dump(self) -> bytes:
         """All of it, for a successor."""
-        return msgspec.msgpack.encode((self.numbered, list(self._kept)))
+        return msgspec.msgpack.encode((self.name, self.numbered, list(self._kept)))
 
     def load(self, dumped: bytes) -> None:
         """Take over what a predecessor has dumped.
@@ -57,7 +60,7 @@ class Ring:
         Raises:
             msgspec.MsgspecError: it is something else.
         """
-        numbered, kept = msgspec.msgpack.decode(dumped, type=tuple[int, list[Kept]])
+        self.name, numbered, kept = msgspec.msgpack.decode(dumped, type=tuple[str, int, list[Kept]])
         self.numbered = max(self.numbered, numbered)
         for each in kept:
             self.put(each)

@@ -31,10 +31,19 @@ class TracedStep(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """A call to another service that was made on the way."""
+    """A call of a source that was made on the way."""
 
+    source: str
+    """What it is: "sqlite", "mariadb", "tantivy", "opensearch", "http" …"""
+    where: str
     name: str
     says: str
+    """The SQL without its values, or what was asked over HTTP."""
+    status: str
+    error: str
+    """What kind of failure it was; "" for none."""
+    at: float
+    """How many milliseconds after the request."""
     milliseconds: float
 
 

@@ -1,13 +1,13 @@
-"""What stands in front of a service and traces it: all requests, with a page; or only those that may ask.
+"""What stands in front of a service in development: traces all requests, and shows them on a page.
 
-Both answer as the service does, by the plain walk, and work with every server: to a server they are a
-service. Neither is there unless somebody puts it there (`traced`, `guarded`).
+It answers as the service does, by the plain walk, and works with every server: to a server it is a
+service. It is not there unless somebody puts it there.
 """
 
-import hmac
+import asyncio
 import re
 import secrets
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,17 +18,17 @@ import msgspec
 from msgspec import Struct, structs
 
 from ogrom import tracing
-from ogrom.http import HANDLERS, ETag, Request, Response, Service, problem_response
+from ogrom.http import HANDLERS, ETag, Request, Response, Service
 from ogrom.http.insight import Reach, Seen, anatomy, ends_of, reach
-from ogrom.loopback import POLICY, refusal
+from ogrom.loopback import refusal
+from ogrom.trace._again import Sender, Sent
+from ogrom.trace._answers import PREFIX, answer, json
+from ogrom.trace._feed import Feed
 from ogrom.trace._record import record
 from ogrom.trace._redact import MASK, Redactor
+from ogrom.trace._refused import refused
 from ogrom.trace._ring import Ring
 from ogrom.trace._trace import Kept, Raw, Summary
-
-PREFIX: Final = "/-/trace"
-FIELD: Final = "ogrom-trace"
-"""The request's field with the secret, and the response's with the trace's path."""
 
 _FILES: Final = Path(__file__).parent / "page"
 _KINDS: Final = {".css": "text/css", ".js": "text/javascript"}
@@ -61,6 +61,8 @@ class Tracer:
         told: is told of each trace.
         exposed: whether the page may be asked for by the machine's addresses, besides loopback's.
         ring: where traces are kept.
+        own: the address of the server that serves this, `127.0.0.1:8080`: what the page sends goes
+            there. Without it, it is sent from inside, past the server's parser.
     """
 
     def __init__(
@@ -71,11 +73,12 @@ class Tracer:
         told: Told | None = None,
         exposed: bool = False,
         ring: Ring | None = None,
+        own: str = "",
     ) -> None:
         self.service: Final = service
         self.ring: Final = Ring() if ring is None else ring
-        self.broken = ""
-        """Why the code that has changed since cannot take this one's place; "" where it can."""
+        self.feed: Final = Feed(self.ring)
+        self._sender: Final = Sender(own) if own else None
         self._redactor: Final = Redactor(names)
         self._told: Final = told
         self._exposed: Final = exposed
@@ -85,32 +88,63 @@ class Tracer:
         """The response to a request: the service's, or the page's."""
         if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
             return await self._page(request)
-        return await self._recorded(request)
+        if self._sender is None:
+            return await self._recorded(request)
+        request, sent = self._sender.taken(request)
+        return await self._recorded(request, sent)
 
-    async def _recorded(self, request: Request, *, replays: str = "", meant: str = "") -> Response:
+    def refused(self, head: bytes, request: Request, response: Response, detail: str) -> None:
+        """The server has refused a head, and no resource was asked."""
+        head, sent = (head, None) if self._sender is None else self._sender.refused(head)
+        kept = refused(
+            head, response, detail, self._redactor, number=self.ring.number(),
+            request_id=request.id, replays=sent.replays if sent else "",
+            meant=sent.meant if sent else "",
+        )  # fmt: skip
+        self._keep(kept, sent)
+
+    def drains(self) -> None:
+        """The server wants to stop: no page is told any more."""
+        self.feed.end()
+
+    async def _recorded(self, request: Request, sent: Sent | None = None) -> Response:
         def keep(kept: Kept) -> None:
-            self.ring.put(kept)
-            if self._told is not None:
-                self._told(kept.summary)
+            self._keep(kept, sent)
 
-        number = self.ring.number()
+        replays, meant = (sent.replays, sent.meant) if sent is not None else ("", "")
         return await record(
-            self.service, request, self._redactor, keep, number, replays=replays, meant=meant
+            self.service,
+            request,
+            self._redactor,
+            keep,
+            self.ring.number,
+            replays=replays,
+            meant=meant,
         )
+
+    def _keep(self, kept: Kept, sent: Sent | None) -> None:
+        self.feed.put(kept)
+        if sent is not None and not sent.trace.done():
+            sent.trace.set_result(kept.summary.id)
+        if self._told is not None:
+            self._told(kept.summary)
 
     # the page
 
     async def _page(self, request: Request) -> Response:
         if why := self._refusal(request):
-            return _json(403, {"detail": why})
+            return json(403, {"detail": why})
         rest = request.path.removeprefix(PREFIX).strip("/")
         query = {name: values[-1] for name, values in parse_qs(request.query).items()}
         if request.method == "POST":
-            return await self._send(request) if rest == "send" else _json(404, _NOT_HERE)
+            return await self._send(request) if rest == "send" else json(404, _NOT_HERE)
         if request.method not in {"GET", "HEAD"}:
-            return _json(405, {"detail": "GET, or POST to send."})
+            return json(405, {"detail": "GET, or POST to send."})
         if rest == "list":
             return self._list(query)
+        if rest == "events":
+            news = self.feed.events(request.headers.get("last-event-id", ""))
+            return answer(200, "text/event-stream", b"", news)
         first, _, second = rest.partition("/")
         if first == "files":
             return _file(second)
@@ -121,12 +155,12 @@ class Tracer:
         if wants_page and not second:
             return self._index(200 if kept else 404)
         if kept is None:
-            return _json(404, {"detail": "There is no such trace, or no longer."})
+            return json(404, {"detail": "There is no such trace, or no longer."})
         if second == "graph":
             return self._graph(kept)
         if second == "reach":
             return await self._reach(kept, query.get("end", ""))
-        return _json(404, _NOT_HERE) if second else _answer(200, "application/json", kept.written)
+        return json(404, _NOT_HERE) if second else answer(200, "application/json", kept.written)
 
     def _refusal(self, request: Request) -> str:
         host = request.headers.get("host", "")
@@ -143,20 +177,20 @@ class Tracer:
 
     def _index(self, status: int = 200) -> Response:
         text = (_FILES / "index.html").read_text(encoding="utf-8")
-        return _answer(
+        return answer(
             status, "text/html; charset=utf-8", text.replace("{{token}}", self._token).encode()
         )
 
     def _list(self, query: dict[str, str]) -> Response:
         after = int(given) if (given := query.get("after", "0")).isdecimal() else 0
         found = [kept.summary for kept in self.ring if kept.summary.number > after]
-        return _json(200, {"last": self.ring.numbered, "broken": self.broken, "traces": found})
+        return json(200, {"last": self.ring.numbered, "broken": self.feed.broken, "traces": found})
 
     def _graph(self, kept: Kept) -> Response:
         """The resource's own graph for the method; how often each edge was taken; every end."""
         match = self.service.router.match(kept.raw.path) if kept.pattern else None
         if match is None:
-            return _json(404, {"detail": "It came to no resource, so there is no graph."})
+            return json(404, {"detail": "It came to no resource, so there is no graph."})
         prepared = self.service.prepared(match.route)
         drawn = anatomy(prepared, kept.raw.method)
         counts: dict[str, int] = {}
@@ -168,14 +202,14 @@ class Tracer:
                     counts[f"{start} {end}"] = counts.get(f"{start} {end}", 0) + 1
         ends = [{"name": name, "status": HANDLERS[name]} for name in ends_of(prepared)]
         found = {**msgspec.to_builtins(drawn), "counts": counts, "requests": same, "ends": ends}
-        return _json(200, found)
+        return json(200, found)
 
     async def _reach(self, kept: Kept, end: str) -> Response:
         if end not in HANDLERS:
-            return _json(422, {"detail": f"{end!r} is no end of the graph."})
+            return json(422, {"detail": f"{end!r} is no end of the graph."})
         found = await self._found(kept, end)
         if found is None:
-            return _json(404, {"detail": "It came to no resource, so there is no graph."})
+            return json(404, {"detail": "It came to no resource, so there is no graph."})
         shown: dict[str, Any] = msgspec.to_builtins(structs.replace(found, request=None))
         if found.request is not None:
             asked = found.request
@@ -187,7 +221,7 @@ class Tracer:
                 "headers": self._redactor.fields(_telling(asked.headers)),
                 "content": content.decode() if readable else f"({len(content):,} bytes)",
             }
-        return _json(200, shown)
+        return json(200, shown)
 
     async def _found(self, kept: Kept, end: str) -> Reach | None:
         """The request that comes to an end, made from what was seen of that path."""
@@ -215,17 +249,26 @@ class Tracer:
         try:
             wanted = msgspec.json.decode(content, type=Send)
         except msgspec.MsgspecError as error:
-            return _json(422, {"detail": str(error)})
+            return json(422, {"detail": str(error)})
         like = self.ring.get(wanted.like)
         if like is None:
-            return _json(404, {"detail": "There is no such trace, or no longer."})
+            return json(404, {"detail": "There is no such trace, or no longer."})
         made = await self._made(like, wanted)
         if isinstance(made, str):
-            return _json(422, {"detail": made})
-        tracing.set(made.headers.get("traceparent"), made.headers.get("tracestate"))
-        await _let_go(await self._recorded(made, replays=like.summary.id, meant=wanted.end))
-        newest = next(iter(self.ring))
-        return _json(201, {"id": newest.summary.id})
+            return json(422, {"detail": made})
+        try:
+            id_ = await self._sent(made, like.summary.id, wanted.end)
+        except OSError as error:
+            return json(502, {"detail": str(error)})
+        return json(201, {"id": id_})
+
+    async def _sent(self, request: Request, replays: str, meant: str) -> str:
+        if self._sender is not None:
+            return await self._sender.send(request, replays, meant)
+        tracing.set(request.headers.get("traceparent"), request.headers.get("tracestate"))
+        sent = Sent(asyncio.get_running_loop().create_future(), replays, meant)
+        await _let_go(await self._recorded(request, sent))
+        return sent.trace.result()
 
     async def _made(self, like: Kept, wanted: Send) -> Request | str:
         """The request to send, with what was masked put in again; or why there is none."""
@@ -254,6 +297,8 @@ class Tracer:
             if not _TOKEN.fullmatch(key) or not _VALUE.fullmatch(value):
                 return f"{name!r} is no header field that can be sent."
             headers[key] = value.strip()
+        if "host" in raw.headers:  # the page does not show it
+            headers.setdefault("host", raw.headers["host"])
         content = raw.content if wanted.content is None else wanted.content.encode()
         headers.pop("transfer-encoding", None)
         headers.pop("content-length", None)
@@ -262,54 +307,6 @@ class Tracer:
         return Request(
             method=wanted.method, path=path, query=query, headers=headers, content=content, id=id_
         )
-
-
-class Guarded:
-    """Traces the requests that carry a secret, and shows a trace to who carries it. Every other request
-    goes to the service as if this were not there.
-
-    Args:
-        service: answers.
-        secret: what `Ogrom-Trace` must be.
-        names: what else the names of secrets have in them.
-
-    Raises:
-        ValueError: the secret is too short to be one.
-    """
-
-    def __init__(self, service: Service, secret: str, *, names: Iterable[str] = ()) -> None:
-        if len(secret) < 16:
-            raise ValueError(
-                "The secret that switches traces on has fewer than 16 characters. Make one:"
-                ' python3 -c "import secrets; print(secrets.token_urlsafe())"'
-            )
-        self.service: Final = service
-        self._secret: Final = secret.encode()
-        self._redactor: Final = Redactor(names)
-        self._ring: Final = Ring(count=50, size=8 << 20)
-
-    def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """The response to a request."""
-        given = request.headers.get(FIELD)
-        if given is None or not hmac.compare_digest(given.encode("utf-8", "replace"), self._secret):
-            return self.service.respond(request)
-        return self._traced(request)
-
-    async def _traced(self, request: Request) -> Response:
-        kept: list[Kept] = []
-        headers = {name: value for name, value in request.headers.items() if name != FIELD}
-        id_ = request.path.removeprefix(f"{PREFIX}/")
-        if id_ != request.path and request.method == "GET":
-            found = self._ring.get(id_)
-            if found is None:
-                return problem_response(404, "There is no such trace here, or no longer.")
-            return _answer(200, "application/json", found.written)
-        asked = structs.replace(request, headers=headers)
-        number = self._ring.number()
-        response = await record(self.service, asked, self._redactor, kept.append, number)
-        self._ring.put(kept[0])
-        where = (FIELD.title(), f"{PREFIX}/{kept[0].summary.id}")
-        return structs.replace(response, headers=(*response.headers, where))
 
 
 def _seen(kept: Kept) -> Seen:
@@ -365,26 +362,5 @@ _NOT_HERE: Final = {"detail": "There is nothing here."}
 def _file(name: str) -> Response:
     found = _FILES / name
     if "/" in name or name.startswith(".") or found.suffix not in _KINDS or not found.is_file():
-        return _json(404, _NOT_HERE)
-    return _answer(200, f"{_KINDS[found.suffix]}; charset=utf-8", found.read_bytes())
-
-
-def _json(status: int, value: object) -> Response:
-    return _answer(status, "application/json", msgspec.json.encode(value))
-
-
-def _answer(status: int, kind: str, content: bytes) -> Response:
-    """An answer that nobody keeps, nobody frames, and no other site reads."""
-    fields = (
-        ("Content-Type", kind),
-        ("Content-Length", str(len(content))),
-        ("Cache-Control", "no-store"),
-        ("Vary", "Accept"),
-        ("Content-Security-Policy", POLICY),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("X-Frame-Options", "DENY"),
-        ("Referrer-Policy", "no-referrer"),
-    )
-    return Response(status=status, headers=fields, content=content)
+        return json(404, _NOT_HERE)
+    return answer(200, f"{_KINDS[found.suffix]}; charset=utf-8", found.read_bytes())

@@ -58,7 +58,7 @@ from shop.sources.products_elastic import ElasticProducts
 from shop.sources.ratings import SqlRatings
 from shop.sources.schema import STEPS
 from shop.sources.users import SqlUsers
-from shop.sources.users_http import HttpUsers, shield
+from shop.sources.users_http import WATCH, HttpUsers, shield
 
 NAME = "shop"
 
@@ -196,7 +196,9 @@ async def _users(
     )
     guard = shield()
     closers.push_async_callback(guard.close)
-    return HttpUsers(client, guard), guard
+    users = HttpUsers(client, guard)
+    guard.watch(users.ping, WATCH)
+    return users, guard
 
 
 def _service(
@@ -222,7 +224,7 @@ def _guarded(settings: Settings, service: Service) -> Answering:
         return service
     from ogrom.trace import Guarded  # nothing of it is loaded where nobody asked for it
 
-    return Guarded(service, settings.trace.reveal())
+    return Guarded(service, settings.trace.reveal(), folder=settings.state / "traces")
 
 
 def _sources(

@@ -27,10 +27,14 @@ from ogrom.sources.http import Client
 from ogrom.sources.resilience import Aged, Breaker, Bulkhead, Cache, Retry, Shield, Unavailable
 from shop.protocols import CannotTell, Profile, User
 
-__all__ = ["OF_TOKENS", "OF_USERS", "HttpUsers", "shield"]
+__all__ = ["OF_TOKENS", "OF_USERS", "WATCH", "HttpUsers", "shield"]
 
 OF_USERS: Final = Cache(fresh=60, while_revalidate=300, on_error=86_400, absent=5, entries=50_000)
 OF_TOKENS: Final = Cache(fresh=10, on_error=290, absent=5, entries=50_000)
+
+
+WATCH: Final = 2.0
+"""After so many seconds in which nobody asked, it is asked how it is: it is somebody else's."""
 
 
 def shield(*, timeout: float = 2.0, clock: Callable[[], float] = time.monotonic) -> Shield:
@@ -77,8 +81,13 @@ class HttpUsers:
             found = await client.post("/introspect", _Token, form=form)
             return found if found.active and found.sub else None
 
+        self._client = client
         self._user = shield.protect(user, cache=OF_USERS)
         self._token = shield.protect(introspect, name="token", cache=OF_TOKENS, key=_hashed)
+
+    async def ping(self) -> None:
+        """See whether the API answers and takes our secret, by a user whom there is not."""
+        await self._client.get("/users/-", User)
 
     async def by_id(self, user_id: str) -> User | None:
         """The user, or None where there is no such id; raises CannotTell."""

@@ -16,7 +16,7 @@ function replayPart(trace) {
     await sending({ like: trace.summary.id, method: method.value, target: target.value, headers, content: content.value === before ? null : content.value }, said);
   };
   return make("section", {}, make("h3", {}, "Send it again"), make("form", { class: "card", id: "replay", onsubmit: send },
-    make("p", { class: "quiet" }, "••• stands for what was really sent there. Sent from inside the server: GET and HEAD change nothing, the others do what they do."),
+    make("p", { class: "quiet" }, "••• stands for what was really sent there. It goes to this server over loopback: GET and HEAD change nothing, the others do what they do."),
     make("div", { class: "row" }, method, target), fields, content, make("div", { class: "row" }, make("button", {}, "Send"), said)));
 }
 

@@ -2,7 +2,7 @@
 // The requests as they come, newest first; which of them is shown is in the address.
 
 const MOST = 200;
-let traces = [], last = 0;
+let traces = [], last = "";
 
 function matches(summary) {
   const path = $("path").value.trim().toLowerCase(), method = $("method").value, kind = $("status").value;
@@ -48,28 +48,47 @@ window.addEventListener("popstate", () => { if (addressed()) open(addressed(), f
 $("filter").onsubmit = (event) => event.preventDefault();
 for (const id of ["path", "method", "status"]) $(id).oninput = list;
 
-async function poll() {
-  try {
-    const said = await ask(`list?after=${last}`);
-    if (said.last < last) { last = 0; traces = []; setTimeout(poll, 0); return; } // another server: begin anew
-    last = said.last;
-    $("broken").hidden = !said.broken;
-    $("broken").textContent = said.broken;
-    if (said.traces.length) {
-      traces = [...said.traces, ...traces].slice(0, MOST);
-      const methods = new Set([...$("method").options].map((option) => option.value));
-      for (const { method } of said.traces) if (!methods.has(method)) { methods.add(method); $("method").append(make("option", {}, method)); }
-      list();
-    }
-    $("link").textContent = "live";
-    $("link").className = "";
-  } catch (error) {
-    if (error.said) { $("broken").hidden = false; $("broken").textContent = error.message; }
-    $("link").textContent = "the server does not answer; trying again …";
-    $("link").className = "lost";
+// What the server tells as it happens; who was cut off says what came last, and misses nothing.
+function heard(kind, id, data) {
+  if (kind === "anew") traces = [];
+  if (kind === "broken") { const why = JSON.parse(data); $("broken").hidden = !why; $("broken").textContent = why; }
+  if (kind === "trace") {
+    const summary = JSON.parse(data);
+    last = id;
+    traces = [summary, ...traces].slice(0, MOST);
+    if (![...$("method").options].some((option) => option.value === summary.method)) $("method").append(make("option", {}, summary.method));
   }
-  setTimeout(poll, document.hidden ? 2000 : 500);
 }
 
-poll();
+async function listen() {
+  const answer = await fetch(`${ROOT}/events`, { headers: { Accept: "text/event-stream, application/json", ...(last && { "Last-Event-ID": last }) } });
+  if (!answer.ok) throw Object.assign(new Error((await answer.json()).detail ?? `${answer.status}`), { said: true });
+  $("link").textContent = "live";
+  $("link").className = "";
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) {
+      const said = Object.fromEntries(event.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+      heard(said.event, said.id, said.data);
+    }
+    list();
+  }
+}
+
+async function follow() {
+  for (;;) {
+    try { await listen(); } catch (error) {
+      if (error.said) { $("broken").hidden = false; $("broken").textContent = error.message; }
+      $("link").textContent = "the server does not answer; trying again …";
+      $("link").className = "lost";
+    }
+    await new Promise((wake) => setTimeout(wake, 300));
+  }
+}
+
+follow();
 if (addressed()) open(addressed(), false);

@@ -72,7 +72,7 @@ async function show(id) {
   if (trace.error) {
     parts.push(make("h3", {}, trace.error.expected ? "Refused" : "Raised"), make("div", { class: "card" }, make("p", { class: "bad" }, `${trace.error.kind}: ${trace.error.message}`), make("pre", { id: "traceback" }, trace.error.traceback)));
   }
-  if (!trace.pattern) parts.push(make("section", { class: "card" }, table("routes that go farthest with it", ["route", "why not"], trace.tried.map((each) => [each.pattern, each.says]))));
+  if (trace.tried.length && !trace.pattern) parts.push(make("section", { class: "card" }, table("routes that go farthest with it", ["route", "why not"], trace.tried.map((each) => [each.pattern, each.says]))));
   if (trace.replays) parts.push(await beside(trace));
   if (graph) parts.push(graphPart(trace, graph));
   const list = stepList(trace);
@@ -80,11 +80,13 @@ async function show(id) {
     for (const item of list.querySelectorAll(".folded")) item.hidden = !event.target.checked;
   } });
   parts.push(make("section", {}, make("h3", {}, "Steps"), make("p", {}, make("label", {}, all, " also those that are known beforehand")), make("div", { class: "card" }, list)));
-  if (trace.calls.length) parts.push(make("section", { class: "card" }, table("calls to others", ["call", "what", "ms"], trace.calls.map((each) => [each.name, each.says, each.milliseconds]))));
+  if (trace.calls.length) parts.push(make("section", { class: "card", id: "calls" }, table("sources that were asked", ["source", "call", "what", "came to", "after ms", "took ms"], trace.calls.map((each) => [`${each.source} ${each.where}`, each.name, each.says, each.error || each.status || "✓", each.at, each.milliseconds]))));
   parts.push(make("div", { class: "two" }, message("Request", trace.request, first), message("Response", trace.response, `${summary.status} ${REASON[summary.status] ?? ""}`)));
-  const command = make("pre", { id: "curl" }, trace.curl);
-  const copy = make("button", { id: "copy", onclick: async () => { await navigator.clipboard.writeText(trace.curl); copy.textContent = "Copied"; } }, "Copy");
-  parts.push(make("section", {}, make("h3", {}, "As a command"), make("div", { class: "card" }, command, make("p", { class: "row" }, copy))));
+  if (trace.curl) {
+    const command = make("pre", { id: "curl" }, trace.curl);
+    const copy = make("button", { id: "copy", onclick: async () => { await navigator.clipboard.writeText(trace.curl); copy.textContent = "Copied"; } }, "Copy");
+    parts.push(make("section", {}, make("h3", {}, "As a command"), make("div", { class: "card" }, command, make("p", { class: "row" }, copy))));
+  }
   parts.push(replayPart(trace));
   if (graph) parts.push(reachPart(trace, graph));
   place.replaceChildren(...parts);
