@@ -64,7 +64,7 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@echo "== fuzz: $(SECONDS) s, half of it whole connections"
 	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
-	@EXAMPLES=$$(($(SECONDS) * 6)) $(BIN)/pytest -q tests/serve/test_connection.py
+	@FUZZ_SECONDS=$$(($(SECONDS) / 4)) $(BIN)/pytest -q tests/serve/test_connection.py
 
 .PHONY: faults
 faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md
