@@ -443,7 +443,7 @@ def test_where_liberator_keeps_to_the_rfc_the_engine_answers_as_it_does() -> Non
         if case.deviations:
             continue
         asked += 1
-        differs, reasons = compare(case, case.ask(), fields=True)
+        differs, reasons = compare(case, case.reply, fields=True)
         ours.update(reasons)
         if differs:
             wrong.append(f"case {case.id}: {differs}")
@@ -460,7 +460,7 @@ def test_where_liberator_does_not_the_engine_answers_by_the_rfc() -> None:
     for case in cases():
         if not case.deviations:
             continue
-        reply = case.ask()
+        reply = case.reply
         for code in case.codes:
             counts[code] += 1
             holds = RFC[code].holds
@@ -485,7 +485,7 @@ def test_the_specialised_functions_answer_every_case_as_the_walk_does() -> None:
         asked, wrong = 0, list[str]()
         for case in cases():
             asked += 1
-            walked, fast = case.ask().response, await case.specialised()
+            walked, fast = case.reply.response, await case.specialised()
             if _said(walked) != _said(fast):
                 wrong.append(f"case {case.id}: {_said(walked)} on foot, {_said(fast)} specialised")
         return asked, wrong
@@ -508,7 +508,7 @@ def test_every_code_has_its_section() -> None:
 def test_no_case_ends_in_a_500() -> None:
     """Whatever a case asks, the engine knows an answer."""
     for case in cases():
-        reply = case.ask()
+        reply = case.reply
         assert reply.status != 500
         assert reply.trace[-1] in HANDLERS
 
