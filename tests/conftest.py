@@ -11,6 +11,12 @@ from support.mariadb import Server, fresh
 from support.real import Real
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with slow tests first: at the end, when only quick ones are left, no worker is idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     """The real servers of this test run; the last of its processes ends them."""
