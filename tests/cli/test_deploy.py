@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 from support.server import free_port
-from support.tea import commit, git, write
+from support.tea import commit, git, share_tools, write
 from support.up import needs_haproxy
 
 from ogrom.deploy.local._process import marked
@@ -53,7 +53,7 @@ WORD = "green"
 TARGETS = """
 [tool.ogrom.rollout]
 watch_seconds = 0.2
-start_seconds = 5
+start_seconds = 60
 keep = 1
 [tool.ogrom.targets.production]
 kind = "local"
@@ -83,11 +83,23 @@ class Place:
         git(self.folder, "commit", "--quiet", "--amend", "--all", "--no-edit")
         return git(self.folder, "rev-parse", "HEAD") or made
 
+    def never_healthy(self):
+        """Nothing would come of giving the next commit more time."""
+        page = self.folder / "pyproject.toml"
+        page.write_text(page.read_text().replace("start_seconds = 60", "start_seconds = 8"))
+
     def ogrom(self, *words):
-        return subprocess.run(
+        return self.end(self.begin(*words))
+
+    def begin(self, *words):
+        return subprocess.Popen(
             [sys.executable, "-m", "ogrom.cli", *words],
-            cwd=self.folder, capture_output=True, text=True, timeout=120, env=self.env,
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env,
         )  # fmt: skip
+
+    def end(self, process):
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def up(self, *words):
         with (self.folder / f"up-{len(self.ups)}.log").open("ab") as log:
@@ -102,10 +114,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, tools):
     needs_haproxy()
     folder = tmp_path / "tea"
     write(folder)
+    share_tools(folder / ".ogrom", tools)
     made = Place(folder)
     page = (folder / "pyproject.toml").read_text()
     (folder / "pyproject.toml").write_text(page + TARGETS.format(*made.ports))
@@ -160,6 +173,7 @@ def test_from_a_commit_to_production_and_back(place):
     assert (0, True) == (done.returncode, "is live already" in done.stdout)
     assert "nothing would be done" in place.ogrom("deploy", "--plan").stdout
 
+    place.never_healthy()
     place.commit("bad")
     (place.folder / "stray.txt").write_text("not committed")
     done = place.ogrom("deploy")
@@ -212,8 +226,9 @@ def test_what_cannot_be_done_is_one_line_that_says_what_to_do(place):
         ("promote", "staging", "production"): "`ogrom up staging` is not running here",
         ("up", "--page", "0.0.0.0:1"): "for this machine alone",
     }
-    for words, said in cases.items():
-        done = place.ogrom(*words)
+    begun = [place.begin(*words) for words in cases]  # some wait for what may be starting
+    for process, (words, said) in zip(begun, cases.items(), strict=True):
+        done = place.end(process)
         assert 1 == done.returncode, words
         assert said in done.stderr, (words, done.stderr)
         assert "Traceback" not in done.stderr
