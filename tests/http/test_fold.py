@@ -45,6 +45,7 @@ def requests() -> Iterator[tuple[Resource[Any], Request]]:
         )
 
 
+@pytest.mark.no_cover
 @needs_cases
 def test_a_constant_answers_as_a_function_does_that_returns_it() -> None:
     """Whether a decision can be folded is a matter of cost, never of meaning."""

@@ -436,6 +436,7 @@ def _parts(value: str | None) -> tuple[str, frozenset[str]]:
     return essence, frozenset(parameters)
 
 
+@pytest.mark.no_cover
 def test_where_liberator_keeps_to_the_rfc_the_engine_answers_as_it_does() -> None:
     """Same status, same path, same Location, ETag, Last-Modified, Allow and Content-Type."""
     asked, wrong, ours = 0, list[str](), Counter[str]()
@@ -454,6 +455,7 @@ def test_where_liberator_keeps_to_the_rfc_the_engine_answers_as_it_does() -> Non
     assert asked
 
 
+@pytest.mark.no_cover
 def test_where_liberator_does_not_the_engine_answers_by_the_rfc() -> None:
     """Each code of each case holds; those that concern fields only keep Liberator's path."""
     counts, broken = Counter[str](), list[str]()
@@ -478,6 +480,7 @@ def test_where_liberator_does_not_the_engine_answers_by_the_rfc() -> None:
     assert not broken, f"{len(broken)} broken:\n" + "\n".join(broken[:30])
 
 
+@pytest.mark.no_cover
 def test_the_specialised_functions_answer_every_case_as_the_walk_does() -> None:
     """Status, fields and content are those of the walk, which the tests above hold to Liberator."""
 
