@@ -76,12 +76,12 @@ class Up:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=90)
 
     def said(self):
         return (self.folder.parent / f"{self.folder.name}.log").read_text()
 
-    async def until(self, holds, seconds=30):
+    async def until(self, holds, seconds=90):
         """Wait for something to be so of what is observed."""
         end = time.monotonic() + seconds
         while True:
