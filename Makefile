@@ -62,14 +62,13 @@ test-all: setup ## All tests, with coverage
 .PHONY: test-conformance
 test-conformance: setup ## Recorded answers of Liberator and bidi against ours; CASES=directory of .jsonl.gz files
 	@echo "== conformance, with the cases in $(CASES)"
-	@$(BIN)/pytest -q -s \
-		tests/http/test_liberator.py tests/http/test_routing_bidi.py
+	@$(BIN)/pytest -q -s tests/http/test_liberator.py tests/http/test_routing_bidi.py
 
 .PHONY: fuzz
 fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@echo "== fuzz: $(SECONDS) s, half of it whole connections"
 	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
-	@FUZZ_SECONDS=$$(($(SECONDS) / 4)) $(BIN)/pytest -q tests/serve/test_connection.py
+	@FUZZ_SECONDS=$$(($(SECONDS) / 4)) $(BIN)/pytest -q -o faulthandler_timeout=0 tests/serve/test_connection.py
 
 .PHONY: faults
 faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,10 +84,11 @@ class Place:
         git(self.folder, "commit", "--quiet", "--amend", "--all", "--no-edit")
         return git(self.folder, "rev-parse", "HEAD") or made
 
-    def never_healthy(self):
-        """Nothing would come of giving the next commit more time."""
+    def start_seconds(self, seconds):
+        """How long a release is given; more than 8 are of no use to one that is never healthy."""
         page = self.folder / "pyproject.toml"
-        page.write_text(page.read_text().replace("start_seconds = 60", "start_seconds = 8"))
+        text = page.read_text()
+        page.write_text(re.sub("start_seconds = .*", f"start_seconds = {seconds}", text))
 
     def ogrom(self, *words):
         return self.end(self.begin(*words))
@@ -173,7 +175,7 @@ def test_from_a_commit_to_production_and_back(place):
     assert (0, True) == (done.returncode, "is live already" in done.stdout)
     assert "nothing would be done" in place.ogrom("deploy", "--plan").stdout
 
-    place.never_healthy()
+    place.start_seconds(8)
     place.commit("bad")
     (place.folder / "stray.txt").write_text("not committed")
     done = place.ogrom("deploy")
@@ -181,6 +183,7 @@ def test_from_a_commit_to_production_and_back(place):
     assert "uncommitted" in done.stderr
     assert f"({second[:7]}) still serves" in done.stderr
     assert "answered 503" in done.stdout
+    place.start_seconds(60)
     assert "two" == place.said(place.ports[0])
 
     assert f"rollback of {first[:12]}" in place.ogrom("rollback", "--plan").stdout
