@@ -136,7 +136,9 @@ async def test_an_instance_is_killed_under_load(up):
 
 
 async def test_the_only_instance_is_killed(up):
-    """Until it has been started again, clients are told to try again; nothing else is lost."""
+    """Until it has been started again, clients are told to try again; nothing else is lost, but what
+    it was working at on a kept connection, which ends then (RFC 9112, section 9.3.1).
+    """
     await up.live("blue", release("aaaaaaa"), 1)
     with Load(up.port, ["GET /fast"], pause=0.02) as load:
         seen = await up.target.observe()
@@ -152,7 +154,10 @@ async def test_the_only_instance_is_killed(up):
     late = load.result.between(back + 1, back + 10)
     assert late
     assert not sum(each["failed"] for each in late), load.result.first_failures
-    assert all(each.startswith("503") for each in load.result.by_failure)
+    others = [each for each in load.result.by_failure if not each.startswith("503")]
+    # What was under way on kept connections, four of them: they end, so it may be asked again.
+    assert others in ([], ["reuse: IncompleteReadError"]), load.result.by_failure
+    assert sum(map(load.result.by_failure.get, others)) <= 4
 
 
 async def test_scaling_under_load(up):
