@@ -22,6 +22,11 @@ ON := $(if $(filter real,$(SOURCES)),$(BIN)/python tools/sources.py run)
 # Pyright is locked: it need not look for a newer one
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
+# Hundreds of processes are started, and each would compile all that it imports
+export PYTHONDONTWRITEBYTECODE :=
+
+export OGROM_CASES := $(abspath $(CASES))
+
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --only-binary :all: --no-emit-index-url --quiet $(if $(UPGRADE),--upgrade) \
 	--custom-compile-command "make lock"
@@ -42,7 +47,7 @@ build: setup-run ## Build the shop's artifact from a commit; COMMIT=HEAD
 	@$(BIN)/ogrom build $(COMMIT)
 
 .PHONY: test
-test: setup format-check lint-check types borders test-conformance test-all ## Everything, and change nothing; COVERAGE=percent wanted, empty: not measured
+test: setup format-check lint-check types borders test-all ## Everything, and change nothing; COVERAGE=percent wanted, empty: not measured
 
 .PHONY: test-fast
 test-fast: setup ## The tests that take less than a second each; WORKERS=processes
@@ -57,14 +62,13 @@ test-all: setup ## All tests, with coverage
 .PHONY: test-conformance
 test-conformance: setup ## Recorded answers of Liberator and bidi against ours; CASES=directory of .jsonl.gz files
 	@echo "== conformance, with the cases in $(CASES)"
-	@OGROM_CASES="$(abspath $(CASES))" $(BIN)/pytest -q -s \
-		tests/http/test_liberator.py tests/http/test_routing_bidi.py
+	@$(BIN)/pytest -q -s tests/http/test_liberator.py tests/http/test_routing_bidi.py
 
 .PHONY: fuzz
 fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@echo "== fuzz: $(SECONDS) s, half of it whole connections"
 	@$(BIN)/python tests/support/fuzz.py $$(($(SECONDS) / 2))
-	@EXAMPLES=$$(($(SECONDS) * 6)) $(BIN)/pytest -q tests/serve/test_connection.py
+	@FUZZ_SECONDS=$$(($(SECONDS) / 4)) $(BIN)/pytest -q -o faulthandler_timeout=0 tests/serve/test_connection.py
 
 .PHONY: faults
 faults: setup ## Each source of the shop fails under load, at full length: the table of docs/faults.md

@@ -11,13 +11,31 @@ from support.mariadb import Server, fresh
 from support.real import Real
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules with slow tests first: at the end, when only quick ones are left, no worker is idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    """The real servers of this test run; the last of its processes ends them."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all processes of this test run."""
     folder = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        folder = folder.parent  # that of all workers
-    real = Real(folder / "sources")
+    return folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+
+
+@pytest.fixture(scope="session")
+def tools(shared: Path) -> Path:
+    """Where pex unpacks its own tools."""
+    folder = shared / "pex"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real(shared: Path) -> Iterator[Real]:
+    """The real servers of this test run; the last of its processes ends them."""
+    real = Real(shared / "sources")
     with sources.used(real.folder):
         yield real
 

@@ -23,6 +23,7 @@ def test_no_text_does_more_than_be_refused(name, data):
     TARGETS[name].check(data.draw(texts(TARGETS[name])))
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_hostile_text_takes_no_longer_than_its_length_explains(name):

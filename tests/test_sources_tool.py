@@ -114,6 +114,7 @@ def test_a_command_on_all_of_them(tmp_path):
         end = time.monotonic() + 30
         while any(one.tells() for one in sources.sources(tmp_path).values()):
             assert time.monotonic() < end
+            time.sleep(0.05)
         for name in ("MariaDB", "OpenSearch", "identity API", "rsyslog"):
             assert f"{name}:" in told
         assert said[0].decode().split(":")[2].partition("@")[0] not in told  # the password

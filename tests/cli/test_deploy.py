@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import urllib.request
 
 import pytest
 from support.server import free_port
-from support.tea import commit, git, write
+from support.tea import commit, git, share_tools, write
 from support.up import needs_haproxy
 
 from ogrom.deploy.local._process import marked
@@ -53,7 +54,7 @@ WORD = "green"
 TARGETS = """
 [tool.ogrom.rollout]
 watch_seconds = 0.2
-start_seconds = 5
+start_seconds = 60
 keep = 1
 [tool.ogrom.targets.production]
 kind = "local"
@@ -83,11 +84,24 @@ class Place:
         git(self.folder, "commit", "--quiet", "--amend", "--all", "--no-edit")
         return git(self.folder, "rev-parse", "HEAD") or made
 
+    def start_seconds(self, seconds):
+        """How long a release is given; more than 8 are of no use to one that is never healthy."""
+        page = self.folder / "pyproject.toml"
+        text = page.read_text()
+        page.write_text(re.sub("start_seconds = .*", f"start_seconds = {seconds}", text))
+
     def ogrom(self, *words):
-        return subprocess.run(
+        return self.end(self.begin(*words))
+
+    def begin(self, *words):
+        return subprocess.Popen(
             [sys.executable, "-m", "ogrom.cli", *words],
-            cwd=self.folder, capture_output=True, text=True, timeout=120, env=self.env,
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env,
         )  # fmt: skip
+
+    def end(self, process):
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def up(self, *words):
         with (self.folder / f"up-{len(self.ups)}.log").open("ab") as log:
@@ -102,10 +116,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, tools):
     needs_haproxy()
     folder = tmp_path / "tea"
     write(folder)
+    share_tools(folder / ".ogrom", tools)
     made = Place(folder)
     page = (folder / "pyproject.toml").read_text()
     (folder / "pyproject.toml").write_text(page + TARGETS.format(*made.ports))
@@ -160,6 +175,7 @@ def test_from_a_commit_to_production_and_back(place):
     assert (0, True) == (done.returncode, "is live already" in done.stdout)
     assert "nothing would be done" in place.ogrom("deploy", "--plan").stdout
 
+    place.start_seconds(8)
     place.commit("bad")
     (place.folder / "stray.txt").write_text("not committed")
     done = place.ogrom("deploy")
@@ -167,6 +183,7 @@ def test_from_a_commit_to_production_and_back(place):
     assert "uncommitted" in done.stderr
     assert f"({second[:7]}) still serves" in done.stderr
     assert "answered 503" in done.stdout
+    place.start_seconds(60)
     assert "two" == place.said(place.ports[0])
 
     assert f"rollback of {first[:12]}" in place.ogrom("rollback", "--plan").stdout
@@ -212,8 +229,9 @@ def test_what_cannot_be_done_is_one_line_that_says_what_to_do(place):
         ("promote", "staging", "production"): "`ogrom up staging` is not running here",
         ("up", "--page", "0.0.0.0:1"): "for this machine alone",
     }
-    for words, said in cases.items():
-        done = place.ogrom(*words)
+    begun = [place.begin(*words) for words in cases]  # some wait for what may be starting
+    for process, (words, said) in zip(begun, cases.items(), strict=True):
+        done = place.end(process)
         assert 1 == done.returncode, words
         assert said in done.stderr, (words, done.stderr)
         assert "Traceback" not in done.stderr

@@ -43,7 +43,7 @@ def ogrom(repository, *words):
         cwd=repository,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, "OGROM_HOME": str(repository / "home")},
     )
 
@@ -60,7 +60,7 @@ def up(repository):
 
 
 def until(holds):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -78,7 +78,7 @@ def test_up_scale_logs_and_down(repository):
     (folder / "rollouts" / "1.jsonl").write_text('{"plan":{}}\n{"step":"shift"}\n')
     until(lambda: "A rollout was left half done" in (repository / "up.log").read_text())
     assert "production is down" in ogrom(repository, "down").stdout
-    assert 0 == process.wait(timeout=20)
+    assert 0 == process.wait(timeout=90)
     assert not marked(f"{folder}/")
     said = ogrom(repository, "scale", "2")
     assert said.returncode

@@ -315,6 +315,7 @@ def test_two_builders_at_once_have_the_same_result(repository):
 def test_a_builder_that_is_killed_leaves_nothing_that_is_believed(repository, moment):
     """At the check-out, in the middle of the pex, or while it is stored; then again, and all is well."""
     home = repository / ".ogrom"
+    (home / "cache" / "pex").unlink()  # what others share is not damaged
     process = subprocess.Popen(
         [*OGROM, "build"], cwd=repository, stderr=subprocess.DEVNULL, start_new_session=True
     )

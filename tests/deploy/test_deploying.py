@@ -16,7 +16,7 @@ from ogrom.deploy import other
 
 pytestmark = pytest.mark.slow
 
-REQUESTS = ["GET /work", "GET /slow?0.3", "POST /work {}"]
+REQUESTS = ["GET /work", "GET /slow?0.3", "POST /work {}", "GET /work", "POST /work {}"]
 """As everywhere here: on connections that are kept and on new ones, slow answers among them."""
 
 
@@ -26,8 +26,9 @@ def up(tmp_path):
         yield running_up
 
 
-def load(up, **options):
-    return Load(up.port, REQUESTS, **options)
+def load(up):
+    """So much that a watch soon has what it needs to be sure."""
+    return Load(up.port, REQUESTS, keep=8, new=4)
 
 
 async def serves(up, commit):
@@ -36,17 +37,21 @@ async def serves(up, commit):
     assert (commit, 100) == (live.release.commit, live.share)
 
 
-def begun(up, commit, step, seconds=60):
+def begun(up, process, commit, step, seconds=120):
     """Wait until a commit's journal says that a step has begun."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    ended = False
+    while True:
         journals = sorted((up.folder / "rollouts").glob(f"*-{commit}.jsonl"))
         for line in journals[-1].read_text().splitlines() if journals else ():
             told = json.loads(line) if line.endswith("}") else {}
             if (step, "begin") == (told.get("step"), told.get("event")):
                 return
+        if ended or time.monotonic() > end:
+            process.kill()
+            raise AssertionError(f"{step} did not begin:\n{process.communicate()[0]}")
+        ended = process.poll() is not None
         time.sleep(0.005)
-    raise AssertionError(f"{step} did not begin")
 
 
 async def test_deploys_and_rollbacks_in_a_row_lose_nothing(up):
@@ -58,10 +63,8 @@ async def test_deploys_and_rollbacks_in_a_row_lose_nothing(up):
             assert 0 == status, said
             assert f"{commit} is live; 0 of " in said
             await serves(up, commit)
-        began = time.monotonic()
         status, said = deployed(up.folder, "rollback")
         assert 0 == status, said
-        assert time.monotonic() - began < 30  # "seconds", on a machine that may be busy
         await serves(up, "c2")
         assert 0 == deployed(up.folder, "deploy", "e4")[0]
     assert 0 == traffic.result.failed, traffic.result.first_failures
@@ -117,7 +120,7 @@ async def test_the_deployer_is_killed_at_every_step(up):
         for number, step in enumerate(steps):
             commit = f"b{number}"
             process = deployer(up.folder, "deploy", commit)
-            begun(up, commit, step)
+            begun(up, process, commit, step)
             process.send_signal(signal.SIGKILL)
             process.communicate()
             status, said = deployed(up.folder, "resume")
@@ -140,7 +143,7 @@ async def test_a_killed_deployers_commit_is_asked_for_again(up):
     """The same deploy goes on from where it was, and ends live."""
     assert 0 == deployed(up.folder, "deploy", "a0")[0]
     process = deployer(up.folder, "deploy", "b1")
-    begun(up, "b1", "watch 10")
+    begun(up, process, "b1", "watch 10")
     process.kill()
     process.communicate()
     status, said = deployed(up.folder, "deploy", "b1")
@@ -154,7 +157,7 @@ async def test_ogrom_up_is_killed_while_a_deploy_goes_on(up):
     assert 0 == deployed(up.folder, "deploy", "a0")[0]
     with load(up) as traffic:
         process = deployer(up.folder, "deploy", "b1")
-        begun(up, "b1", "watch 10")
+        begun(up, process, "b1", "watch 10")
         up.kill()
         up.start()
         said, _ = process.communicate(timeout=60)
@@ -167,7 +170,7 @@ async def test_two_deploys_at_once(up):
     """The second is refused by the name of the first, or waits for it."""
     assert 0 == deployed(up.folder, "deploy", "a0")[0]
     first = deployer(up.folder, "deploy", "b1")
-    begun(up, "b1", "start")
+    begun(up, first, "b1", "start")
     status, said = deployed(up.folder, "deploy", "c2")
     assert 1 == status
     assert "deploy b1 is deploying to production" in said
@@ -182,7 +185,7 @@ async def test_an_interrupted_deploy_goes_back_in_order(up):
     """SIGTERM, as Ctrl-C: the way back of the table, and nothing is left."""
     assert 0 == deployed(up.folder, "deploy", "a0")[0]
     process = deployer(up.folder, "deploy", "b1")
-    begun(up, "b1", "watch 50")
+    begun(up, process, "b1", "watch 50")
     process.terminate()
     said, _ = process.communicate(timeout=60)
     assert 1 == process.returncode, said

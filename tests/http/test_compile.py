@@ -193,6 +193,7 @@ def service(choose: Any, log: list[str]) -> Service:
     return Service({"/r": Resource(name="r", **given)}, cors=cors, refusals=refusals)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_the_specialised_function_answers_as_the_plain_walk_does(data: Any) -> None:

@@ -147,7 +147,7 @@ def test_every_edge_is_taken() -> None:
         steps.update((step.name, step.answer) for step in found)
 
     for case in cases():
-        note(case.ask().steps)
+        note(case.reply.steps)
     ends = [reply.trace[-1] for reply in rich()]
     for reply in rich():
         note(reply.steps)

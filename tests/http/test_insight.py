@@ -99,6 +99,7 @@ def test_an_explanation_agrees_with_the_answer(data: Any) -> None:
             assert why.answer in {None, step.answer}, (step, why)
 
 
+@pytest.mark.no_cover
 @settings(max_examples=150, deadline=None, phases=QUICK)
 @given(st.data())
 def test_the_way_taken_is_in_the_resources_own_graph(data: Any) -> None:
@@ -122,6 +123,7 @@ def test_the_way_taken_is_in_the_resources_own_graph(data: Any) -> None:
             assert [pair for pair in pairs if pair not in edges] == []
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None, phases=QUICK)
 @given(st.data())

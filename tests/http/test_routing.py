@@ -549,6 +549,7 @@ def tables(draw):
     return routes, values
 
 
+@pytest.mark.no_cover
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), table=tables())
 def test_what_is_written_is_read_back(data, table):

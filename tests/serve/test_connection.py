@@ -2,6 +2,8 @@
 
 import os
 import re
+import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -13,8 +15,21 @@ from support.wrong import WRONG
 pytestmark = pytest.mark.slow
 
 LIMITS = {"target": 500, "head": 2000, "content": 1000, "head_seconds": 10, "content_seconds": 10}
-EXAMPLES = int(os.environ.get("EXAMPLES", "200"))
-OFTEN = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
+"""For so long each property is tried again and again; 0: once, with more examples."""
+OFTEN = settings(
+    max_examples=50 if SECONDS else 200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def tried(check: Callable[[Served], None], server: Served) -> None:
+    """Try a property, and again until the time is over."""
+    end = time.monotonic() + SECONDS
+    check(server)
+    while time.monotonic() < end:
+        check(server)
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +61,18 @@ def seen(found: list[Answer]) -> list[tuple[object, ...]]:
     return [(each.status, each.ends, each.status < 400 and each.content) for each in found]
 
 
-@given(conversation(), st.data())
-@OFTEN
 def test_a_connection_is_answered_request_by_request_up_to_the_first_wrong_one(
-    server: Served, conversation: tuple[list[Sent], bytes], data: st.DataObject
+    server: Served,
 ) -> None:
     """As many answers as requests, in their order, the wrong one's the last; and the same however the
     bytes were cut.
     """
+    tried(answered, server)
+
+
+@given(conversation(), st.data())
+@OFTEN
+def answered(server: Served, conversation: tuple[list[Sent], bytes], data: st.DataObject) -> None:
     requests, tail = conversation
     whole = b"".join(each.data for each in requests) + tail
     methods = [each.method for each in requests]
@@ -88,14 +107,16 @@ def test_what_is_wrong_is_refused_and_nothing_behind_it_is_read(server: Served, 
         assert found[1].ends, name
 
 
-@given(st.lists(st.sampled_from(sorted(WRONG)), min_size=1, max_size=2), st.data())
-@OFTEN
-def test_bytes_that_were_damaged_on_their_way_are_answered_or_refused(
-    server: Served, names: list[str], data: st.DataObject
-) -> None:
+def test_bytes_that_were_damaged_on_their_way_are_answered_or_refused(server: Served) -> None:
     """Any bytes changed, left out or doubled: answers that are whole, no 500, and the end; the same
     however the bytes were cut.
     """
+    tried(damaged, server)
+
+
+@given(st.lists(st.sampled_from(sorted(WRONG)), min_size=1, max_size=2), st.data())
+@OFTEN
+def damaged(server: Served, names: list[str], data: st.DataObject) -> None:
     requests, _ = data.draw(conversation())
     whole = bytearray(b"".join(each.data for each in (*requests, *map(wrong, names))))
     for _ in range(data.draw(st.integers(1, 4))):

@@ -19,6 +19,10 @@ slow = pytest.mark.slow
 
 STREAMED = Path(__file__).parent / "streamed.py"
 PAGE = 4096
+PATIENCE = 30
+"""For so many seconds a busy machine may take for one step."""
+HELD = 32 << 20
+"""So many bytes a server may hold of what nobody reads."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def server():
 
 def ask(address, path, *, method="GET", version="1.1", fields="Connection: close\r\n"):
     """A connection on which something was asked."""
-    client = socket.create_connection(address, timeout=20)
+    client = socket.create_connection(address, timeout=PATIENCE)
     client.sendall(f"{method} {path} HTTP/{version}\r\nHost: a\r\n{fields}\r\n".encode())
     return client
 
@@ -63,12 +67,25 @@ def seen(address):
     return json.loads(told(address, "/seen")[1])
 
 
-def until(condition):
+def until(condition, wanted):
     """Wait for it, for as long as a busy machine may take."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, f"not in {PATIENCE} s: {wanted}"
         time.sleep(0.05)
+
+
+def stands(address, process, resident):
+    """How many pieces were made when no more are, for nobody takes them."""
+    end = time.monotonic() + PATIENCE
+    last, made = -1, seen(address)["made"]
+    while last != made:  # the buffers of two kernels fill
+        held = memory(process.pid) - resident
+        assert held < HELD, f"the producer is not stopped: {held >> 20} MB are held unread"
+        assert time.monotonic() < end, f"the producer is not stopped in {PATIENCE} s"
+        time.sleep(0.3)
+        last, made = made, seen(address)["made"]
+    return made
 
 
 @slow
@@ -142,12 +159,10 @@ def test_who_does_not_read_stops_the_producer(server):
     resident = memory(process.pid)
     with ask(address, "/flood") as client:
         client.recv(1000)
-        until(lambda: seen(address)["made"] > before["made"])
-        last = -1
-        while last != (last := seen(address)["made"]):  # the buffers of two kernels fill
-            time.sleep(0.3)
-        assert memory(process.pid) - resident < 32 << 20
-        until(lambda: seen(address)["closed"] == before["closed"] + 1)
+        until(lambda: seen(address)["made"] > before["made"], "a piece is made")
+        last = stands(address, process, resident)
+        assert memory(process.pid) - resident < HELD
+        until(lambda: seen(address)["closed"] == before["closed"] + 1, "the producer is closed")
         assert seen(address)["made"] == last
 
 
@@ -168,8 +183,9 @@ def test_a_client_that_leaves_ends_it(server):
     before = seen(address)
     with ask(address, "/trickle") as client:
         assert client.recv(1000)
-    until(lambda: seen(address)["closed"] == before["closed"] + 1)
-    until(lambda: b'route="trickle",method="GET",status="499"' in told(address, "/-/metrics")[1])
+    until(lambda: seen(address)["closed"] == before["closed"] + 1, "the producer is closed")
+    counted = b'route="trickle",method="GET",status="499"'
+    until(lambda: counted in told(address, "/-/metrics")[1], "it is counted")
 
 
 @slow

@@ -11,7 +11,7 @@ import pytest
 from ogrom.http import Request, Response
 from ogrom.http._message import METHODS
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow, pytest.mark.no_cover]
 
 ROUNDS = 40
 """How often each method of each route is tried."""

@@ -424,8 +424,13 @@ class TestTransaction:
 
         assert 5 == await db.one(int, "SELECT stars FROM notes")
 
-    async def test_writers_take_turns(self, db: Db) -> None:
-        """Read, wait, write: no task's change is lost under another's."""
+    async def test_writers_take_turns(self, where: Path | str) -> None:
+        """Read, wait, write: no task's change is lost under another's, however long the queue."""
+        async with connect(where, patience=60) as db:
+            await migrate(db, [NOTES])
+            await self._take_turns(db)
+
+    async def _take_turns(self, db: Db) -> None:
         await db.execute("INSERT INTO notes (text, stars) VALUES ('a', 1)")
         await db.execute("CREATE TABLE counter AS SELECT 0 AS n")
 

@@ -17,8 +17,10 @@ from ogrom.deploy.local import LocalTarget
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = Settings(
-    weights=(10, 50, 100), start_seconds=8, warm_seconds=1, watch_seconds=0.4, watch_most=8
+    weights=(10, 50, 100), start_seconds=60, warm_seconds=0.3, watch_seconds=0.4, watch_most=60
 )
+NEVER_HEALTHY = {"unhealthy": 8, "hangs": 8}
+"""How many seconds these kinds are given: nothing would come of more."""
 
 
 def deployer(folder, *words):
@@ -47,7 +49,11 @@ async def main(folder, what, commit="", kind="good", wait="0", watch="0.4"):
     work = Deployer(
         LocalTarget(folder),
         folder.parent.parent,
-        replace(SETTINGS, watch_seconds=float(watch)),
+        replace(
+            SETTINGS,
+            start_seconds=NEVER_HEALTHY.get(kind, SETTINGS.start_seconds),
+            watch_seconds=float(watch),
+        ),
         report=lambda event: print(event.event, event.step.id, event.detail, flush=True),
         note=lambda line: print(line, flush=True),
         wait=float(wait),

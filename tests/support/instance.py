@@ -1,7 +1,7 @@
 """A small real server, as an instance of a release: `python tests/support/instance.py KIND`.
 
 KIND is what is wrong with it, if anything: good, slow-start, dies, unhealthy, hangs, errors (every
-tenth answer to a POST is a 500), slower (what takes 10 ms takes 30).
+tenth answer to a POST is a 500), slower (what takes 50 ms takes 150: far more than a busy machine adds).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Server:
                 return 503, b"no such column: price_minor"
             return (503, b"draining") if self.stopping.is_set() else (200, b"ready")
         if path.startswith("/work"):
-            await asyncio.sleep(0.03 if self.kind == "slower" else 0.01)
+            await asyncio.sleep(0.15 if self.kind == "slower" else 0.05)
             self.answered += method == "POST"
             if self.kind == "errors" and method == "POST" and self.answered % 10 == 0:
                 return 500, b"one of ten that write"

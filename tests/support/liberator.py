@@ -7,9 +7,9 @@ has no meaning for us is left out here, and nowhere else.
 import gzip
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,8 @@ class Case:
         )  # fmt: skip
         return await Service({"/r": resource_of(self)}).respond(request)
 
-    def ask(self) -> Reply:
+    @cached_property
+    def reply(self) -> Reply:
         """What our engine says on foot, and how it comes to it."""
         method, uri = self.request["method"], self.request["uri"]
         fields = dict(self.request["headers"])
@@ -141,13 +142,12 @@ class Case:
         return ask({"/r": resource_of(self)}, f"{method} {uri}", content, **fields)
 
 
-def cases(groups: tuple[str, ...] = GROUPS) -> Iterator[Case]:
-    """The cases of the file."""
+@cache
+def cases() -> tuple[Case, ...]:
+    """The cases of the file: the same for all tests, so that each is walked once."""
     with gzip.open(CASES / "liberator.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for line in lines:
-            case = Case(**json.loads(line))
-            if case.group in groups:
-                yield case
+        found = (Case(**json.loads(line)) for line in lines)
+        return tuple(case for case in found if case.group in GROUPS)
 
 
 def translate(name: str) -> str:

@@ -48,3 +48,9 @@ def write(repository: Path) -> None:
     (repository / "lock.txt").write_text("")
     (repository / ".gitignore").write_text("/.ogrom/\n")
     (repository / "tea" / "__init__.py").write_text(CODE)
+
+
+def share_tools(home: Path, tools: Path) -> None:
+    """Have builds in that home use what pex unpacked for others: most of their time goes into that."""
+    (home / "cache").mkdir(parents=True)
+    (home / "cache" / "pex").symlink_to(tools)

@@ -8,6 +8,9 @@ from ogrom.serve._head import BadHead
 _LINE_AT_MOST: Final = 256
 _TRAILER_AT_MOST: Final = 8 << 10
 
+_WAITING_AT_MOST: Final = {"end": 1, "size": _LINE_AT_MOST + 1, "trailer": _TRAILER_AT_MOST + 1}
+"""How much of a line may be there before its end is: by what it is the line of."""
+
 
 class Chunks:
     """Takes bytes as they come, and gives the content's. It changes with every `feed`.
@@ -80,7 +83,7 @@ class Chunks:
     def _check_unfinished(self, buffer: bytearray, at: int) -> None:
         """A line that cannot become right is refused before it ends."""
         waiting = len(buffer) - at
-        most = {"end": 1, "size": _LINE_AT_MOST + 1, "trailer": _TRAILER_AT_MOST + 1}[self._state]
+        most = _WAITING_AT_MOST[self._state]
         if self._state == "trailer" and waiting > most:
             raise BadHead(431, "The trailer is too long.")
         if waiting > most or (self._state == "end" and waiting and buffer[at] != 0x0D):

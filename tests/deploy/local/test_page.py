@@ -32,7 +32,7 @@ async def test_state_events_and_buttons(tmp_path):
             async with session.get(f"{root}/state", headers={"Host": "evil.example"}) as answer:
                 assert 403 == answer.status
             seen = set()
-            async with asyncio.timeout(20), session.get(f"{root}/events") as answer:
+            async with asyncio.timeout(60), session.get(f"{root}/events") as answer:
                 async for line in answer.content:
                     if line.startswith(b"event: "):
                         seen.add(line[7:].strip())
@@ -79,10 +79,10 @@ async def test_the_buttons_do_what_they_say(tmp_path, monkeypatch):
             assert 422 == answer.status
         async with session.post(f"{root}/rollback", json={}, headers=fields) as answer:
             assert 202 == answer.status
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (tmp_path / "rolled").exists():
                 await asyncio.sleep(0.02)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while page.rolled != "rolled back":
                 await asyncio.sleep(0.02)
         up.settings.rollback = ("sh", "-c", "echo Nothing was deployed before. >&2; exit 3")
@@ -90,7 +90,7 @@ async def test_the_buttons_do_what_they_say(tmp_path, monkeypatch):
             assert 202 == answer.status
         async with session.post(f"{root}/rollback", json={}, headers=fields) as answer:
             assert 409 == answer.status  # one at a time
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while page.rolled == "rolling back …":
                 await asyncio.sleep(0.02)
         assert "not rolled back: Nothing was deployed before." == page.rolled

@@ -1,12 +1,11 @@
 """A deploy brings a real MariaDB's schema forward, before any traffic, while the old release serves."""
 
 import pytest
-from msgspec.structs import replace
 from support.deployer import SETTINGS
 from support.load import Load
 from support.mariadb import fresh
 from support.server import free_port
-from support.up import release, running
+from support.up import Untimed, release, running
 
 from ogrom.deploy import Deployer
 from ogrom.sources import sql
@@ -30,7 +29,7 @@ async def test_steps_are_made_by_the_release_that_brings_them(
             return await db.all(int, "SELECT number FROM ogrom_schema ORDER BY number")
 
     with running(tmp_path / "targets" / "production", free_port()) as up:
-        deployer = Deployer(up.target, tmp_path, replace(SETTINGS, start_seconds=90))
+        deployer = Deployer(Untimed(up.folder), tmp_path, SETTINGS)
         assert "live" == (await deployer.deploy(release("aaaaaaa", "shop"))).result
         assert [1] == await steps()
         asked = ["GET /v1/de-DE/collages", "GET /v1/de-DE/products?per_page=1"]

@@ -19,7 +19,8 @@ from ogrom.deploy._target import DeployError, TargetError
 from ogrom.deploy.local import _logs
 from ogrom.deploy.local._control import Scale
 from ogrom.deploy.local._counts import Sample
-from ogrom.deploy.local._supervisor import Supervisor, run_command
+from ogrom.deploy.local._process import run_command
+from ogrom.deploy.local._supervisor import Supervisor
 from ogrom.loopback import POLICY, is_loopback, refusal
 
 FILES: Final = Path(__file__).parent.parent / "page"
@@ -94,7 +95,7 @@ class Page:
                 "target": settings.name,
                 "listen": settings.listen,
                 "observation": await self._up.observe(),
-                "series": self._up.series,
+                "series": self._up.meter.series,
                 "history": history,
                 "journal": journal,
                 "back": back,
@@ -115,7 +116,7 @@ class Page:
         )
         await answer.prepare(request)
         queue: asyncio.Queue[Sample] = asyncio.Queue()
-        self._up.samples.add(queue)
+        self._up.meter.samples.add(queue)
         shown: Any = None
         try:
             while not self._up.stopping.is_set():
@@ -138,7 +139,7 @@ class Page:
         except (ConnectionError, TargetError):
             pass  # nobody looks any more, or all ends
         finally:
-            self._up.samples.discard(queue)
+            self._up.meter.samples.discard(queue)
         return answer
 
     async def _rollback(self, _: web.Request) -> web.Response:

@@ -159,3 +159,17 @@ def spawn(
     known = identity(child.pid)
     # a process that has ended already is still ours to wait for, so its number is good
     return Process(known or Identity(child.pid, 0, boot()), child)
+
+
+async def run_command(command: Sequence[str], folder: Path) -> int:
+    """Run one of our commands in a process of its own; its exit status. Its words: a log of its own."""
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    with (folder / "logs" / "commands.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return await process.wait()

@@ -10,8 +10,7 @@ import fcntl
 import os
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -32,12 +31,13 @@ from ogrom.deploy._target import (
     other,
 )
 from ogrom.deploy.local import _haproxy as haproxy
-from ogrom.deploy.local import _lease, _logs, _scale
-from ogrom.deploy.local._counts import BOUNDS, Ledger, Sample, Tally
+from ogrom.deploy.local import _lease, _logs
+from ogrom.deploy.local._counts import BOUNDS, Sample
 from ogrom.deploy.local._fleet import Fleet, Launcher
-from ogrom.deploy.local._process import identity, is_alive, marked
+from ogrom.deploy.local._meter import Meter
+from ogrom.deploy.local._process import identity, is_alive, marked, run_command
 from ogrom.deploy.local._proxy import Proxy
-from ogrom.deploy.local._state import SLOTS, read, run_directory, write
+from ogrom.deploy.local._state import SLOTS, run_directory
 
 
 class Settings(Struct, frozen=True):
@@ -78,12 +78,9 @@ class Supervisor:
         self.folder: Final = settings.folder
         self.say: Final = say
         self.stopping: Final = asyncio.Event()
-        self.samples: Final[set[asyncio.Queue[Sample]]] = set()
         self._launcher = launcher
         self._dirty = asyncio.Event()
         self._changing = asyncio.Lock()
-        self._busy: deque[_scale.Busy] = deque(maxlen=120)
-        self._flying: dict[Name, int] = dict.fromkeys(NAMES, 0)
         self._told: dict[str, str] = {}
 
     # Its life
@@ -150,7 +147,6 @@ class Supervisor:
         declared = settings.minimum, settings.maximum
         if declared != fleet.state.declared:
             self._note(minimum=settings.minimum, maximum=settings.maximum, declared=declared)
-        self._tally = Tally(read(self.folder / "counts.json", Ledger, Ledger()))
         self._proxy = Proxy(
             program,
             settings.listen,
@@ -160,6 +156,7 @@ class Supervisor:
             changed=self._changed,
             say=self.say,
         )
+        self.meter = Meter(self.folder, self._proxy)
         await self._put_away_strays()
         for name in NAMES:
             await fleet.find(name)
@@ -238,39 +235,24 @@ class Supervisor:
     async def _every_second(self) -> None:
         while True:
             await asyncio.sleep(1 - time.time() % 1)
-            await self._measure()
-            shares: dict[Name, int] = {name: self._fleet.state[name].share for name in NAMES}
-            sample = self._tally.sample(time.time(), shares, self._flying)
-            for queue in self.samples:
-                queue.put_nowait(sample)
-            with contextlib.suppress(TargetError):
-                write(self.folder / "counts.json", self._tally.ledger, durable=False)
+            sample = await self.meter.second(
+                {name: self._fleet.state[name].share for name in NAMES}
+            )
             for runner in self._fleet:
                 _logs.rotate(runner.place.log)
             await self._autoscale(sample)
 
-    async def _measure(self) -> None:
-        """Take in what HAProxy knows. While it is being started again, that is nothing new."""
-        self._tally.read(self._proxy.log)
-        try:
-            found, known = await self._proxy.stats(), self._proxy.known
-        except TargetError:
-            return
-        self._tally.took(found, known)
-        self._flying = {name: each.in_flight for name, each in haproxy.sums(found).items()}
-
     async def _autoscale(self, sample: Sample) -> None:
-        live = self._fleet.state.live
-        bounds = (self._fleet.state.minimum, self._fleet.state.maximum)
-        if live is None or self._fleet.state[live].share < 100 or self._changing.locked():
-            self._busy.clear()  # while traffic is shared out nothing is compared
+        state = self._fleet.state
+        live = state.live
+        if live is None or state[live].share < 100 or self._changing.locked():
+            self.meter.forget()
             return
-        count = self._fleet.state[live].instances
-        load = max(sample.busy[live], float(self._flying[live]))
-        self._busy.append(_scale.Busy(sample.at, load, count))
-        number = _scale.wanted(self._busy, sample.at, bounds)
+        count, bounds = state[live].instances, (state.minimum, state.maximum)
+        number = self.meter.wanted(sample, live, count, bounds)
         if number != count:
             async with self._changing:
+                load = self.meter.load(sample, live)
                 self.say(f"{live}: {count} to {number} instances, {load:.0f} requests in flight")
                 with contextlib.suppress(DeployError):
                     await self._fleet.resize(live, number)
@@ -300,7 +282,7 @@ class Supervisor:
 
     async def observe(self) -> Observation:
         """What is so now."""
-        await self._measure()
+        await self.meter.look()
         state = self._fleet.state
         return Observation(
             at=datetime.now(UTC),
@@ -311,12 +293,12 @@ class Supervisor:
                     wanted=state[name].instances,
                     instances=tuple(each.instance for each in self._fleet.of(name)),
                     share=state[name].share,
-                    in_flight=self._flying[name],
-                    counts=self._tally.counts(name),
+                    in_flight=self.meter.flying[name],
+                    counts=self.meter.counts(name),
                 )
                 for name in NAMES
             },
-            total=self._tally.counts("total"),
+            total=self.meter.counts("total"),
             bounds=BOUNDS,
             minimum=state.minimum,
             maximum=state.maximum,
@@ -328,11 +310,6 @@ class Supervisor:
     def sockets(self) -> Path:
         """The directory of the sockets."""
         return run_directory(self.folder)
-
-    @property
-    def series(self) -> Sequence[Sample]:
-        """The last ten minutes, a second each."""
-        return tuple(self._tally.series)
 
     async def start(self, name: Name, release: Release, instances: int, token: int) -> None:
         """See `Target.start`."""
@@ -414,17 +391,3 @@ class Supervisor:
         some = [(file.stem, _logs.tail(file, lines)) for file in files]
         each = max(1, lines // max(1, sum(bool(said) for _, said in some)))
         return "".join(f"{name} | {line}\n" for name, said in some for line in said[-each:])
-
-
-async def run_command(command: Sequence[str], folder: Path) -> int:
-    """Run one of our commands in a process of its own; its exit status. Its words: a log of its own."""
-    (folder / "logs").mkdir(parents=True, exist_ok=True)
-    with (folder / "logs" / "commands.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    return await process.wait()
