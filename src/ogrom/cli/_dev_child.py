@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -20,7 +19,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, structs
 
-from ogrom.cli._app import AppError, Make, load
+from ogrom.cli._app import Make, load, told
 from ogrom.http import Request, Response, Service, problem_response
 from ogrom.serve import App, AsgiApp, Limits, RequestLog, serve
 from ogrom.trace import Ring, Summary, Tracer
@@ -94,7 +93,7 @@ def main() -> None:
             else:
                 make = found
     except BaseException as error:  # noqa: BLE001 - whatever an import raises is told
-        control.say(failed=_told(error))
+        control.say(failed=told(error))
         sys.exit(3)
     _serve(orders, control, make, limits, log)
 
@@ -128,7 +127,7 @@ def _serve(
     except Exception as error:
         if ready:
             raise
-        control.say(failed=_told(error))
+        control.say(failed=told(error))
         sys.exit(3)
 
 
@@ -184,16 +183,3 @@ def _broken(why: str) -> Make:
         yield App(service=Broken(why))
 
     return opening
-
-
-def _told(error: BaseException) -> str:
-    """What is wrong: one sentence for what we found out, else the traceback from the developer's code on."""
-    if isinstance(error, AppError):
-        return str(error)
-    if isinstance(error, SyntaxError):
-        return "".join(traceback.format_exception_only(error)).strip()
-    frames = traceback.extract_tb(error.__traceback__)
-    hidden = ("importlib", str(Path(__file__).parent), "contextlib.py", "asyncio")
-    own = [frame for frame in frames if not any(each in frame.filename for each in hidden)]
-    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own or list(frames))]
-    return "".join([*shown, *traceback.format_exception_only(error)]).strip()

@@ -38,6 +38,14 @@ class Commit(Struct, frozen=True):
         """As people write it."""
         return short(self.id)
 
+    @property
+    def left_out(self) -> str:
+        """What is told of changes that are not in it; "" where there are none."""
+        if not self.uncommitted:
+            return ""
+        many = "change is" if self.uncommitted == 1 else "changes are"
+        return f"{self.uncommitted} uncommitted {many} not in it: git commit"
+
 
 def short(commit: str) -> str:
     """The first seven digits of a commit's or a tree's id, as people write it."""
