@@ -43,7 +43,7 @@ def serve(app: str, host: str, port: int, where: str | None, workers: int) -> No
         raise click.ClickException(error.strerror or str(error)) from None
     except AppError as error:
         raise click.ClickException(str(error)) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the application raises is told
         raise click.ClickException(f"It cannot be served.\n{told(error)}") from None
 
 
