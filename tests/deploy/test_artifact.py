@@ -81,6 +81,21 @@ def test_a_tree_without_git_is_known_by_its_content(tmp_path):
         deploy.resolve(tmp_path / "a", "main")
 
 
+def test_where_there_is_no_service_nothing_is_read(tmp_path):
+    """Not a whole home directory, to find out afterwards."""
+    with pytest.raises(ArtifactError, match=r"pyproject.toml is missing. Run this in the service's"):
+        deploy.resolve(tmp_path)
+
+
+def test_what_is_no_file_is_no_part_of_a_tree(tmp_path):
+    """A link to nowhere, a pipe."""
+    write(tmp_path / "a")
+    before = deploy.resolve(tmp_path / "a")
+    (tmp_path / "a" / "nowhere").symlink_to("/none/such")
+    os.mkfifo(tmp_path / "a" / "pipe")
+    assert before == deploy.resolve(tmp_path / "a")
+
+
 # What is built
 
 
