@@ -83,7 +83,9 @@ def test_a_tree_without_git_is_known_by_its_content(tmp_path):
 
 def test_where_there_is_no_service_nothing_is_read(tmp_path):
     """Not a whole home directory, to find out afterwards."""
-    with pytest.raises(ArtifactError, match=r"pyproject.toml is missing. Run this in the service's"):
+    with pytest.raises(
+        ArtifactError, match=r"pyproject.toml is missing. Run this in the service's"
+    ):
         deploy.resolve(tmp_path)
 
 

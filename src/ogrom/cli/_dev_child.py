@@ -5,6 +5,7 @@ They speak in lines of JSON. To the parent: `{"ready": true}` or `{"failed": "wh
 and `{"broken": "why"}`. Where the parent is gone, this one goes too.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -76,12 +77,30 @@ class Control:
         return msgspec.json.decode(line, type=dict[str, Any]) if line else {}
 
 
+class Failures:
+    """Shows exceptions that nobody expected, as the trace does, where the developer looks first."""
+
+    def request(self, request: Request, response: Response, *, seconds: float, client: str) -> None:  # noqa: ARG002
+        """Show the exception, where there was one."""
+        if response.error is not None:
+            print(told(response.error), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is left to be written."""
+
+
 def main() -> None:
     """Serve what the orders name."""
     orders = msgspec.json.decode(sys.argv[1], type=Orders)
     control = Control(orders.control)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent says when
-    limits, log = Limits(drain_seconds=DRAIN), None
+    limits = Limits(drain_seconds=DRAIN)
+    log: RequestLog | None = None
+    logging.getLogger("stamina").setLevel(
+        logging.ERROR
+    )  # it says that there are tries, not of what
+    if orders.log == "line":
+        log = Failures()
     try:
         if orders.broken:
             make = _broken(orders.broken)
@@ -89,7 +108,7 @@ def main() -> None:
             found = load(orders.app, Path.cwd())
             if isinstance(found, AsgiApp):
                 make, limits = found.make, replace(found.limits, drain_seconds=DRAIN)
-                log = found.log if orders.log == "json" else None
+                log = found.log if orders.log == "json" else log
             else:
                 make = found
     except BaseException as error:  # noqa: BLE001 - whatever an import raises is told

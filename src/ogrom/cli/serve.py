@@ -61,6 +61,7 @@ def logged(spec: str, release: str) -> tuple[Make, Limits, RequestLog | None]:
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[App]:
+        logging.getLogger("stamina").setLevel(logging.ERROR)  # metrics count tries, and say of what
         handler = LogHandler(log)
         logging.getLogger().addHandler(handler)
         try:
