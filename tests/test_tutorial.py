@@ -16,6 +16,8 @@ from support.server import free_port
 from support.tea import git
 from support.up import needs_haproxy
 
+from ogrom.http.testing import ask
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
@@ -116,6 +118,13 @@ def test_what_it_shows_of_ogrom_dev_is_answered(tmp_path):
         found = asked(f"http://127.0.0.1:{port}/hello/you")
         assert (200, '{"hello":"you"}') == found
         assert found[1] in TEXT
+
+
+def test_its_seller_has_a_price(project):
+    """In the type that `protocols.py` names."""
+    names = {"__name__": "seller"}
+    exec(compile(FILES["seller.py"], "seller.py", "exec"), names)
+    assert ["amount", "currency"] == list(ask(names["service"], "GET /prices/9780441013593").json())
 
 
 def test_it_is_deployed_twice_and_rolled_back(project):

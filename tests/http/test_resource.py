@@ -63,6 +63,13 @@ def test_a_resource_is_frozen_and_varied_by_replace():
     assert "b" == replace(resource, name="b").name
 
 
+def test_its_entity_may_be_named():
+    """As one does where a type checker cannot tell it from the functions."""
+    resource = Resource[Draft](name="a", handle_ok=lambda ctx, draft: 1)
+    assert isinstance(resource, Resource)
+    assert "a" == resource.name
+
+
 @pytest.mark.parametrize(
     ("keywords", "methods"),
     [

@@ -139,7 +139,7 @@ def told(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error)).strip()
     frames = traceback.extract_tb(error.__traceback__)
-    hidden = ("importlib", str(Path(__file__).parents[1]), "contextlib.py", "asyncio")
+    hidden = ("importlib", str(Path(__file__).parents[1]), "contextlib.py", "asyncio", "uvloop")
     own = [frame for frame in frames if not any(each in frame.filename for each in hidden)]
     shown = ["Traceback (most recent call last):\n", *traceback.format_list(own or list(frames))]
     return "".join([*shown, *traceback.format_exception_only(error)]).strip()

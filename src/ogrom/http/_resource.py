@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import FrozenInstanceError, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
@@ -233,6 +233,14 @@ class Resource(Generic[E]):
             return (*readable, MERGE_PATCH)
         return readable
 
+
+def _is_frozen(_: object, name: str, __: object) -> None:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}: dataclasses.replace makes another")
+
+
+# What `dataclass` makes for a frozen class with slots raises a TypeError when `Resource[Product](…)` is
+# to be noted on the value, where typing waits for an AttributeError.
+setattr(Resource, "__setattr__", _is_frozen)  # noqa: B010 - it may not be named in the class
 
 _OTHER_WORDS: Final = {
     "get": "GET is answered by 'handle_ok', with what 'exists' finds.",
