@@ -37,7 +37,8 @@ def serve(app: str, host: str, port: int, where: str | None, workers: int) -> No
     try:
         make, limits, log = logged(app, os.environ.get("OGROM_RELEASE", ""))
         if workers == 1 or worker() == 1:
-            make = _greeting(f"{app}: {place if ':/' in place else f'http://{place}'}", make)
+            shown = place if place.startswith(("unix:", "fd:")) else f"http://{place}"
+            make = _greeting(f"{app}: {shown}", make)
         serving(make, place, limits=limits, log=log, workers=workers)
     except ListenError as error:
         raise click.ClickException(error.strerror or str(error)) from None
