@@ -79,6 +79,16 @@ def test_code_that_never_ran_is_a_503(tmp_path):
         running.until(lambda: running.get("/notes/1")[0] == 200)
 
 
+def test_an_exception_is_shown_where_one_looks_first(tmp_path):
+    """From the developer's code on, without what called it."""
+    with developing(tmp_path / "app") as running:
+        assert 500 == running.get("/broken")[0]
+        running.until(lambda: "ValueError: it is broken" in running.log.read_text())
+        shown = running.log.read_text()
+        assert f'{running.folder / "notes.py"}", line' in shown
+        assert "ogrom/http" not in shown
+
+
 def test_it_is_for_this_machine_alone():
     """Unless it is told, in so many words, that others may look."""
     done = CliRunner().invoke(main, ["dev", "x:y", "--host", "0.0.0.0"])
@@ -129,7 +139,7 @@ async def test_whatever_can_be_served_is_found(tmp_path, monkeypatch):
             assert "r" == next(app.service.leaves()).name
     load("kinds.py:service", tmp_path)
     for wrong, says in (
-        ("kinds:number", "is a int"), ("kinds:nothing", "has no 'nothing'"), ("nowhere:x", "no module 'nowhere'"),
+        ("kinds:number", "is a int"), ("kinds:nothing", "has no 'nothing'. It has"), ("kinds:rotes", "Did you mean 'routes'"), ("nowhere:x", "no module 'nowhere'"),
         ("kinds:wants", "without arguments"),
     ):  # fmt: skip
         with pytest.raises(AppError, match=says):

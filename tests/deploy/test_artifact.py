@@ -81,6 +81,23 @@ def test_a_tree_without_git_is_known_by_its_content(tmp_path):
         deploy.resolve(tmp_path / "a", "main")
 
 
+def test_where_there_is_no_service_nothing_is_read(tmp_path):
+    """Not a whole home directory, to find out afterwards."""
+    with pytest.raises(
+        ArtifactError, match=r"pyproject.toml is missing. Run this in the service's"
+    ):
+        deploy.resolve(tmp_path)
+
+
+def test_what_is_no_file_is_no_part_of_a_tree(tmp_path):
+    """A link to nowhere, a pipe."""
+    write(tmp_path / "a")
+    before = deploy.resolve(tmp_path / "a")
+    (tmp_path / "a" / "nowhere").symlink_to("/none/such")
+    os.mkfifo(tmp_path / "a" / "pipe")
+    assert before == deploy.resolve(tmp_path / "a")
+
+
 # What is built
 
 
@@ -91,7 +108,7 @@ def test_it_is_built_from_the_commit_alone(repository, tmp_path):
     (repository / "new.txt").write_text("")
     said: list[str] = []
     release = deploy.build(repository, home=tmp_path / "home", say=said.append)
-    assert "2 uncommitted changes are not in it" == said[0]
+    assert "2 uncommitted changes are not in it: git commit" == said[0]
     assert "tea green serve --warm" == run(release, tmp_path / "home")
 
 
@@ -162,7 +179,11 @@ def test_a_damaged_artifact_is_built_again(repository):
 
 WRONG = {
     "no table": ({"pyproject.toml": "[project]"}, ConfigError, "has no .tool.ogrom."),
-    "no lock": ({"lock.txt": None}, ArtifactError, "has no lock.txt. Commit it"),
+    "no lock": (
+        {"lock.txt": None},
+        ArtifactError,
+        r"has no lock.txt, which tool.ogrom.lock names. Make it \(uv pip compile",
+    ),
     "no hashes": ({"lock.txt": "msgspec==0.22.0\n"}, ArtifactError, "has no hashes. Lock it with"),
     "no project": ({"projects": ["none"]}, ArtifactError, "'none' has no pyproject.toml"),
     "no backend": ({"hatchling.build": ""}, ArtifactError, "could not be built. Its backend"),

@@ -14,11 +14,14 @@ from ogrom.http import (
     Media,
     MediaType,
     NoContent,
+    NotFound,
     Refused,
     Resource,
     ResourceError,
+    RoutesError,
     Service,
 )
+from ogrom.http.testing import ask
 
 
 async def act(ctx, entity):
@@ -36,12 +39,18 @@ class Draft(Struct):
     x: int = 0
 
 
+class Foreign:
+    """What another library would decode."""
+
+
 def test_a_misspelt_keyword_is_told_the_right_one():
     """Or where to find it."""
     with pytest.raises(TypeError, match=r"no keyword 'exist'\. Did you mean 'exists'"):
         Resource(exist=find)
     with pytest.raises(TypeError, match=r"help\(Resource\)"):
         Resource(zzzzzz=1)
+    with pytest.raises(TypeError, match="GET is answered by 'handle_ok'"):
+        Resource(get=act)
     with pytest.raises(TypeError, match="keywords only"):
         Resource("product")
 
@@ -52,6 +61,13 @@ def test_a_resource_is_frozen_and_varied_by_replace():
     with pytest.raises(FrozenInstanceError):
         resource.name = "b"
     assert "b" == replace(resource, name="b").name
+
+
+def test_its_entity_may_be_named():
+    """As one does where a type checker cannot tell it from the functions."""
+    resource = Resource[Draft](name="a", handle_ok=lambda ctx, draft: 1)
+    assert isinstance(resource, Resource)
+    assert "a" == resource.name
 
 
 @pytest.mark.parametrize(
@@ -86,12 +102,16 @@ def test_the_methods_follow_from_the_keywords(keywords, methods):
         ({"media_types": (FORM,)}, "has no encode"),
         ({"media_types": (JSON, JSON)}, "offers something twice"),
         ({"languages": "de"}, "languages='de': write a tuple"),
+        ({"languages": ("de_DE",)}, "'de_DE' is written 'de-DE'"),
+        ({"media_types": ("application/json",)}, "'application/json' is none: write JSON"),
+        ({"consumes": ("text/csv",), "body": Draft, "put": act}, "consumes: 'text/csv' is none"),
         ({"encodings": ("deflate",)}, "'deflate' is not one of"),
         ({"charsets": ("klingon",)}, "no charset 'klingon'"),
         ({"charsets": ()}, "charsets is empty"),
         ({"authorized": False}, "authorized needs a challenge"),
         ({"precondition_required": True}, "needs an etag or last_modified"),
         ({"body": {"PUT": Draft}}, "body names 'PUT', so put=…"),
+        ({"body": Foreign, "put": act}, "cannot be decoded into Foreign; make it a msgspec.Struct"),
         ({"body": Draft}, "none of them is given"),
         ({"body": Draft, "put": act, "consumes": (CSV,)}, "nothing that can be read"),
         ({"can_post_to_missing": True}, "post=… must be given"),
@@ -149,6 +169,38 @@ def test_routes_lead_to_resources():
     """And to nothing else."""
     with pytest.raises(ResourceError, match="not to 7"):
         Service({"/": 7})
+    with pytest.raises(RoutesError, match=r"routes are a mapping, .* this is a list"):
+        Service([("/", Resource())])
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"cors": "*"}, r"write cors=Cors\(origins"),
+        ({"refusals": {"KeyError": NotFound}}, "write the exception's type and a function"),
+        ({"refusals": {KeyError: NotFound()}}, "write the exception's type and a function"),
+    ],
+)
+def test_what_a_service_is_given_is_looked_at(keywords, message):
+    """A mistake shows when the service starts, not with the first request that comes there."""
+    with pytest.raises(ResourceError, match=message):
+        Service({"/": Resource()}, **keywords)
+    right = {KeyError: lambda _: NotFound()}
+    Service({"/": Resource()}, cors=Cors(origins=("*",)), refusals=right)
+
+
+def test_an_answer_that_cannot_be_written_names_the_resource():
+    """The encoder knows nothing of it."""
+    with pytest.raises(TypeError) as raised:
+        ask(Resource(name="odd", handle_ok=lambda _, __: Foreign()), "GET /")
+    assert "This was the answer of 'odd', in application/json" in raised.value.__notes__[0]
+
+
+def test_a_line_without_a_path_is_no_request():
+    """Nor is a path without a method."""
+    for line in ("GET", "/products"):
+        with pytest.raises(ValueError, match="write the method and the path"):
+            ask(Resource(), line)
 
 
 def test_a_refusal_has_a_status():

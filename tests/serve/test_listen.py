@@ -57,7 +57,7 @@ def test_a_port_that_is_taken_says_what_to_do():
     """Both ways out are named."""
     with listen("127.0.0.1:0") as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ListenError, match="choose another with --port"):
+        with pytest.raises(ListenError, match="choose another port"):
             listen(f"127.0.0.1:{port}")
 
 

@@ -145,7 +145,7 @@ def test_a_port_that_is_taken_says_what_to_do(server, tmp_path):
         check=False,
     )
     assert 1 == done.returncode
-    assert "choose another with --port" in done.stderr
+    assert "choose another port" in done.stderr
 
 
 async def test_a_stop_lets_requests_in_flight_end(serving, tmp_path):

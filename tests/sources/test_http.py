@@ -238,3 +238,10 @@ def test_an_address_that_cannot_be_right(url: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as caught:
         address(url)
     assert "s3cret" not in str(caught.value)
+
+
+async def test_an_address_that_cannot_be_right_names_whose_it_is():
+    """A service has several."""
+    with pytest.raises(ValueError, match=r"^The address of seller: it does not begin with http"):
+        async with connect("ftp://x:secret@seller.example", name="seller"):
+            pass

@@ -31,6 +31,7 @@ from ogrom.sources.sql import (
     Unavailable,
     connect,
     migrate,
+    validate,
 )
 
 NOTES = Step(
@@ -859,3 +860,10 @@ class TestMigrate:
         assert [[], [], [], [*range(1, 20)]] == sorted(done)
         async with connect(where) as db:
             assert 4 == await db.one(int, "SELECT COUNT(*) FROM t19")
+
+
+@pytest.mark.parametrize("where", ["", ":memory:"])
+def test_a_database_without_a_file_is_refused(where):
+    """Several processes, and our own threads, share it."""
+    with pytest.raises(Misuse, match=r"a database is a file here. In a test: tmp_path"):
+        validate(where)

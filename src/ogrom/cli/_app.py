@@ -4,8 +4,10 @@ import importlib
 import inspect
 import sys
 import tomllib
+import traceback
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,12 +40,13 @@ def declared(folder: Path) -> str:
     return str(found)
 
 
-def load(spec: str, folder: Path) -> AsgiApp | Make:
-    """What a specification names, ready to be opened; modules are looked for in the folder first.
+def load(spec: str, folder: Path, *, installed: bool = False) -> AsgiApp | Make:
+    """What a specification names, ready to be opened.
 
     Args:
         spec: `module:name`, `file.py:name`, or either without the name.
-        folder: the working directory.
+        folder: the working directory, where modules are looked for before all others;
+        installed: or, where this holds, after them. A release must not run what lies about.
 
     Raises:
         AppError: there is none, or it is nothing that can be served.
@@ -54,15 +57,17 @@ def load(spec: str, folder: Path) -> AsgiApp | Make:
     if place.endswith(".py"):
         where = (folder / place).parent.resolve()
         place = Path(place).stem
-    sys.path.insert(0, str(where))
+    is_file = place != spec.partition(":")[0]
+    sys.path.insert(len(sys.path) if installed and not is_file else 0, str(where))
     try:
         module = importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name not in {place, place.partition(".")[0]}:
             raise
         raise AppError(
-            f"There is no module {place!r} here. Write `ogrom dev module:name`, such as `ogrom dev"
-            " shop.run:application`, or `ogrom dev hello.py`."
+            f"There is no module {place!r} here. Write module:name, such as shop.run:application, or"
+            " a file, hello.py. What lies in a folder of its own (src) has to be installed:"
+            " pip install -e ."
         ) from None
     found = _named(module, place, name)
     made = _opened(found)
@@ -82,7 +87,11 @@ def _named(module: Any, place: str, name: str) -> Any:
         for part in name.split("."):
             if not hasattr(found, part):
                 public = [each for each in dir(module) if not each.startswith("_")]
-                raise AppError(f"{place} has no {part!r}; it has {', '.join(public[:12])}.")
+                close = get_close_matches(part, public, n=1)
+                hint = (
+                    f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(public[:12])}."
+                )
+                raise AppError(f"{place} has no {part!r}. {hint}")
             found = getattr(found, part)
         return found
     for each in NAMES:
@@ -121,3 +130,16 @@ def _opened(found: Any) -> AsgiApp | Make | None:
         yield app
 
     return opening
+
+
+def told(error: BaseException) -> str:
+    """What is wrong: one sentence for what we found out, else the traceback from the developer's code on."""
+    if isinstance(error, AppError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception_only(error)).strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    hidden = ("importlib", str(Path(__file__).parents[1]), "contextlib.py", "asyncio", "uvloop")
+    own = [frame for frame in frames if not any(each in frame.filename for each in hidden)]
+    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own or list(frames))]
+    return "".join([*shown, *traceback.format_exception_only(error)]).strip()

@@ -5,12 +5,12 @@ They speak in lines of JSON. To the parent: `{"ready": true}` or `{"failed": "wh
 and `{"broken": "why"}`. Where the parent is gone, this one goes too.
 """
 
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, structs
 
-from ogrom.cli._app import AppError, Make, load
+from ogrom.cli._app import Make, load, told
 from ogrom.http import Request, Response, Service, problem_response
 from ogrom.serve import App, AsgiApp, Limits, RequestLog, serve
 from ogrom.trace import Ring, Summary, Tracer
@@ -77,12 +77,30 @@ class Control:
         return msgspec.json.decode(line, type=dict[str, Any]) if line else {}
 
 
+class Failures:
+    """Shows exceptions that nobody expected, as the trace does, where the developer looks first."""
+
+    def request(self, request: Request, response: Response, *, seconds: float, client: str) -> None:  # noqa: ARG002
+        """Show the exception, where there was one."""
+        if response.error is not None:
+            print(told(response.error), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is left to be written."""
+
+
 def main() -> None:
     """Serve what the orders name."""
     orders = msgspec.json.decode(sys.argv[1], type=Orders)
     control = Control(orders.control)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent says when
-    limits, log = Limits(drain_seconds=DRAIN), None
+    limits = Limits(drain_seconds=DRAIN)
+    log: RequestLog | None = None
+    logging.getLogger("stamina").setLevel(
+        logging.ERROR
+    )  # it says that there are tries, not of what
+    if orders.log == "line":
+        log = Failures()
     try:
         if orders.broken:
             make = _broken(orders.broken)
@@ -90,11 +108,11 @@ def main() -> None:
             found = load(orders.app, Path.cwd())
             if isinstance(found, AsgiApp):
                 make, limits = found.make, replace(found.limits, drain_seconds=DRAIN)
-                log = found.log if orders.log == "json" else None
+                log = found.log if orders.log == "json" else log
             else:
                 make = found
     except BaseException as error:  # noqa: BLE001 - whatever an import raises is told
-        control.say(failed=_told(error))
+        control.say(failed=told(error))
         sys.exit(3)
     _serve(orders, control, make, limits, log)
 
@@ -128,7 +146,7 @@ def _serve(
     except Exception as error:
         if ready:
             raise
-        control.say(failed=_told(error))
+        control.say(failed=told(error))
         sys.exit(3)
 
 
@@ -187,16 +205,3 @@ def _broken(why: str) -> Make:
         yield App(service=Broken(why))
 
     return opening
-
-
-def _told(error: BaseException) -> str:
-    """What is wrong: one sentence for what we found out, else the traceback from the developer's code on."""
-    if isinstance(error, AppError):
-        return str(error)
-    if isinstance(error, SyntaxError):
-        return "".join(traceback.format_exception_only(error)).strip()
-    frames = traceback.extract_tb(error.__traceback__)
-    hidden = ("importlib", str(Path(__file__).parent), "contextlib.py", "asyncio")
-    own = [frame for frame in frames if not any(each in frame.filename for each in hidden)]
-    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own or list(frames))]
-    return "".join([*shown, *traceback.format_exception_only(error)]).strip()

@@ -118,8 +118,8 @@ def _built(at: Where, commit: str, *, quiet: bool) -> Release:
         raise
     say = _quiet if quiet else _say
     if store.has(found.id):
-        if found.uncommitted:
-            say(f"{found.uncommitted} uncommitted changes are not in it")
+        if found.left_out:
+            say(found.left_out)
         return store.get(found.id)
     say(f"{deploying.short(found.id)} is not in the store: building it …")
     return deploying.build(at.repository, found.id, home=at.home, say=say)

@@ -77,9 +77,8 @@ def build(
     home = home or default_home(repository)
     store = Store(home / "store")
     found = resolve(repository, commit)
-    if found.uncommitted:
-        many = "change is" if found.uncommitted == 1 else "changes are"
-        say(f"{found.uncommitted} uncommitted {many} not in it")
+    if found.left_out:
+        say(found.left_out)
     if store.has(found.id):
         try:
             return store.get(found.id)
@@ -109,8 +108,13 @@ def make(
     tree = place / "tree"
     tree.mkdir()
     check_out(repository, commit, tree)
-    lock = read(repository, commit, config.lock)
-    dependencies = locked(lock, config.lock, cache, say)
+    if not (tree / config.lock).is_file():
+        raise ArtifactError(
+            f"{commit.short} has no {config.lock}, which tool.ogrom.lock names. Make it (uv pip compile "
+            f"--generate-hashes pyproject.toml -o {config.lock}), commit it, and build that commit."
+        )
+    lock = (tree / config.lock).read_bytes()
+    dependencies = locked(lock, tree, config.lock, cache, say)
     say(f"building {len(config.projects)} wheels of our own …")
     ours, tools = own(config.projects, tree, place / "own", commit.time, place)
     _pex(config, [*dependencies, *ours], [wheel.name for wheel in ours], cache, place)

@@ -38,6 +38,14 @@ class Commit(Struct, frozen=True):
         """As people write it."""
         return short(self.id)
 
+    @property
+    def left_out(self) -> str:
+        """What is told of changes that are not in it; "" where there are none."""
+        if not self.uncommitted:
+            return ""
+        many = "change is" if self.uncommitted == 1 else "changes are"
+        return f"{self.uncommitted} uncommitted {many} not in it: git commit"
+
 
 def short(commit: str) -> str:
     """The first seven digits of a commit's or a tree's id, as people write it."""
@@ -55,6 +63,11 @@ def resolve(repository: Path, commit: str = "HEAD") -> Commit:
         ArtifactError: there is no such commit; the message says what to do.
     """
     if not _is_checkout(repository):
+        if not (repository / "pyproject.toml").is_file():
+            raise ArtifactError(
+                f"{repository / 'pyproject.toml'} is missing. Run this in the service's repository, whose"
+                " pyproject.toml has [tool.ogrom]."
+            )
         found = _tree(repository)
         if commit != "HEAD" and not (found.id.startswith(commit) and len(commit) > len(_TREE)):
             raise ArtifactError(
@@ -146,7 +159,8 @@ def _files(repository: Path) -> Iterator[Path]:
             for each in folders
             if each not in MADE_AGAIN and not (each.startswith(".") and each.endswith("_cache"))
         )
-        yield from (Path(folder, each) for each in sorted(files) if not each.endswith(".pyc"))
+        paths = (Path(folder, each) for each in sorted(files) if not each.endswith(".pyc"))
+        yield from (path for path in paths if path.is_file())  # no dangling link, no pipe
 
 
 def _git(repository: Path, *arguments: str) -> str:

@@ -155,7 +155,7 @@ async def warm(run: Run, step: Step) -> str:
     left_out = len(plan.requests) - len(requests)
     note = f"; {left_out} left out: they would change something" if left_out else ""
     if not requests:
-        return f"nothing to warm with: no request is declared{note}"
+        return f'nothing to warm with: write warm = ["GET /…"] in [tool.ogrom]{note}'
     times: dict[int, list[float]] = {}
     refused = 0
     began = run.clock.now()

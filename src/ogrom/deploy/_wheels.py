@@ -38,14 +38,17 @@ class Wheel(Struct, frozen=True):
         return self.path.name.split("-")[1]
 
 
-def locked(lock: bytes, where: str, cache: Path, say: Callable[[str], object]) -> list[Wheel]:
+def locked(
+    lock: bytes, tree: Path, where: str, cache: Path, say: Callable[[str], object]
+) -> list[Wheel]:
     """The wheels of a lock, for this Python and platform. Fetched once, then found in the cache.
 
     Whatever is in the cache is believed only when its sha256 is in the lock.
 
     Args:
         lock: the content of a requirements file with hashes.
-        where: its name, for messages.
+        tree: the commit's files. The lock may find wheels among them: `--find-links wheels`.
+        where: the lock's path in the tree.
         cache: the folder that they are kept in, by lock.
         say: is told that they are fetched.
 
@@ -71,7 +74,7 @@ def locked(lock: bytes, where: str, cache: Path, say: Callable[[str], object]) -
                 new.mkdir()
                 (new / "lock.txt").write_bytes(lock)
                 if names:
-                    _fetch(new, where)
+                    _fetch(new, tree, where)
             found = _wheels(folder)
     return found
 
@@ -80,16 +83,16 @@ def _wheels(folder: Path) -> list[Wheel]:
     return [Wheel(path, digest(path)) for path in sorted(folder.glob("*.whl"))]
 
 
-def _fetch(folder: Path, where: str) -> None:
-    pip = [sys.executable, "-m", "pip"]
+def _fetch(folder: Path, tree: Path, where: str) -> None:
+    pip = [sys.executable, "-P", "-m", "pip"]  # -P: a module of the tree's is none of pip's
     flags = (
         *("--quiet", "--disable-pip-version-check", "--no-input", "--progress-bar=off"),
         *("--only-binary=:all:", "--no-deps", "--require-hashes"),
     )
-    command = [*pip, "download", *flags, "-r", str(folder / "lock.txt"), "-d", str(folder)]
+    command = [*pip, "download", *flags, "-r", where, "-d", str(folder)]
     run(
         command,
-        folder,
+        tree,
         {},
         f"What {where} names could not be fetched. Look at the network and at pip's settings "
         "(pip config list); where there is no pip: python -m ensurepip",
@@ -124,8 +127,8 @@ def own(
             [sys.executable, "-c", _HOOK, backend, str(place)],
             folder,
             {"SOURCE_DATE_EPOCH": str(epoch), "PYTHONHASHSEED": "0", "TMPDIR": str(scripts)},
-            f"The wheel of {project!r} could not be built. Its backend, {backend}, has to be "
-            "installed beside ogrom",
+            f"The wheel of {project!r} could not be built. Its backend has to be installed beside ogrom: "
+            f"{sys.executable} -m pip install {backend.split('.', maxsplit=1)[0]}",
         )
         path = next(place.glob("*.whl"))
         return Wheel(path, digest(path)), backend.split(".", maxsplit=1)[0]

@@ -184,6 +184,9 @@ def _literal(text: str, where: str) -> str:
         raise RoutesError(f"{where}: a route is a path; take query and fragment away")
     if re.search("%[0-9A-Fa-f]{2}", text):
         raise RoutesError(f"{where}: write it decoded: {unquote(text)!r}")
+    if named := re.fullmatch(r"<(?:\w+:)?(\w+)>|:([A-Za-z_]\w*)", text):
+        name = named[1] or named[2]
+        raise RoutesError(f"{where}: {text!r} would be text; a parameter is written {{{name}}}")
     if not text.isprintable():
         raise RoutesError(f"{where}: {text!r} holds a character that cannot be printed")
     return text

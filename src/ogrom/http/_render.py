@@ -210,7 +210,14 @@ def _write(walk: Walk, value: object, status: int, fields: Fields) -> bytes:
     if isinstance(value, Problem) and label.subtype != "msgpack":
         label, written = PROBLEM_JSON, msgspec.json.encode(value)
     else:
-        written = prepared.encoders[media](value)
+        try:
+            written = prepared.encoders[media](value)
+        except Exception as error:
+            error.add_note(
+                f"This was the answer of {walk.resource.name!r}, in {label}: answer what can be written in it,"
+                " such as Structs, dataclasses, dicts, lists, texts, numbers and datetimes."
+            )
+            raise
     content_type = str(label)
     if isinstance(written, str):
         charset = prepared.charsets[walk.charset or 0]

@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import FrozenInstanceError, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+from msgspec.inspect import CustomType, type_info
 
 from ogrom.http._conditional import ETag
 from ogrom.http._cors import Cors
@@ -193,7 +195,7 @@ class Resource(Generic[E]):
             for keyword in given:
                 if keyword not in known:
                     close = get_close_matches(keyword, known, n=1, cutoff=0.6)
-                    hint = (
+                    hint = _OTHER_WORDS.get(keyword) or (
                         f"Did you mean {close[0]!r}?" if close else "help(Resource) lists them all."
                     )
                     raise TypeError(f"Resource has no keyword {keyword!r}. {hint}")
@@ -231,6 +233,21 @@ class Resource(Generic[E]):
             return (*readable, MERGE_PATCH)
         return readable
 
+
+def _is_frozen(_: object, name: str, __: object) -> None:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}: dataclasses.replace makes another")
+
+
+# What `dataclass` makes for a frozen class with slots raises a TypeError when `Resource[Product](…)` is
+# to be noted on the value, where typing waits for an AttributeError.
+setattr(Resource, "__setattr__", _is_frozen)  # noqa: B010 - it may not be named in the class
+
+_OTHER_WORDS: Final = {
+    "get": "GET is answered by 'handle_ok', with what 'exists' finds.",
+    "head": "HEAD is answered as GET is, by 'handle_ok'.",
+    "path": "A resource knows no path: Service({'/products': resource}).",
+}
+"""What those may look for who come from elsewhere."""
 
 _ONE_ARGUMENT: Final = frozenset(
     {
@@ -312,6 +329,12 @@ def _check_offers(resource: Resource[Any]) -> str | None:
             return f"{name}={offered!r}: write a tuple, ({offered!r},)."
         if len(set(offered)) != len(offered):
             return f"{name} offers something twice."
+        for each in offered if name in {"media_types", "consumes"} else ():
+            if not isinstance(each, Media):
+                return f"{name}: {each!r} is none: write JSON, MSGPACK, CSV, FORM or a Media(…) of your own."
+    for language in resource.languages:
+        if "_" in language:
+            return f"languages: {language!r} is written {language.replace('_', '-')!r} (RFC 5646)."
     if not resource.media_types:
         return "media_types is empty: an answer needs at least one."
     for media in resource.media_types:
@@ -342,6 +365,11 @@ def _check_combinations(resource: Resource[Any]) -> str | None:
                 )
     elif resource.body is not None and not acts & {"POST", "PUT", "PATCH"}:
         return "body is read for POST, PUT and PATCH, and none of them is given."
+    bodies = resource.body.values() if isinstance(resource.body, Mapping) else (resource.body,)
+    for body in bodies:
+        if body is not None and isinstance(type_info(body), CustomType):
+            name = getattr(body, "__name__", body)
+            return f"body: content cannot be decoded into {name}; make it a msgspec.Struct."
     moves = ("moved_permanently", "permanent_redirect", "moved_temporarily", "can_post_to_gone")
     needs = {
         "POST": ("can_post_to_missing", "can_post_to_gone"),

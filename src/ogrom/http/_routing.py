@@ -85,6 +85,10 @@ class Router(Generic[T]):
     """
 
     def __init__(self, routes: Routes[T], name_of: Callable[[T], str | None]) -> None:
+        if not isinstance(routes, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise RoutesError(
+                f"routes are a mapping, {{'/path': resource}}; this is a {type(routes).__name__}"
+            )
         found = list(_flatten(routes, name_of, ("",)))
         _refuse_unreachable(found)
         self._routes = tuple(route for route, _ in found)

@@ -51,6 +51,8 @@ class Service:
     def __init__(
         self, routes: Routes, *, cors: Cors | None = None, refusals: Refusals | None = None
     ) -> None:
+        if complaint := _wrong(cors, refusals):
+            raise ResourceError(complaint)
         self.router: Final[Router[Resource[Any]]] = Router(routes, name_of=_name_of)
         self.cors: Final = cors
         self._prepared: Final[dict[int, Prepared]] = {}
@@ -168,6 +170,19 @@ class Service:
         if other and len(path) < 1000 and self.router.match(other) is not None:
             return f"There is nothing here, but there is at {other}"
         return "There is nothing here."
+
+
+def _wrong(cors: object, refusals: Mapping[Any, object] | None) -> str | None:
+    """What is not as it must be, for whoever has no type checker."""
+    if cors is not None and not isinstance(cors, Cors):
+        return f"Service(cors={cors!r}): write cors=Cors(origins=('https://shop.example',))."
+    for kind, make in (refusals or {}).items():
+        if not (isinstance(kind, type) and issubclass(kind, Exception) and callable(make)):
+            return (
+                f"Service(refusals={{{kind!r}: {make!r}}}): write the exception's type and a function of"
+                " it: {Gone: lambda error: NotFound('…')}."
+            )
+    return None
 
 
 def _name_of(resource: Resource[Any]) -> str | None:

@@ -79,6 +79,7 @@ def ask(
 
     Raises:
         RuntimeError: the resource waits for I/O; use `ask_async` in an event loop.
+        ValueError: the line has no path.
     """
     asked = ask_async(what, line, content, json=json, **headers)
     try:
@@ -100,6 +101,10 @@ async def ask_async(
 ) -> Reply:
     """As `ask`, for resources that wait for I/O."""
     method, _, target = line.partition(" ")
+    if not target:
+        raise ValueError(
+            f"ask(…, {line!r}): write the method and the path, such as 'GET /products'."
+        )
     path, _, query = target.partition("?")
     fields = {name.replace("_", "-").lower(): value for name, value in headers.items()}
     if json is not None:

@@ -45,7 +45,7 @@ def _tcp(host: str, port: int) -> socket.socket:
         raise ListenError(
             error.errno,
             f"{host}:{port} cannot be listened on ({error.strerror}). Stop what has it, or choose"
-            " another with --port (make run PORT=9000).",
+            " another port; 0 takes a free one.",
         ) from None
     return _ready(listener)
 

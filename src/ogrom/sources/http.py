@@ -84,7 +84,11 @@ async def connect(
     """
     import aiohttp
 
-    place = address(base)
+    try:
+        place = address(base)
+    except ValueError as error:
+        what = f"The address of {name}" if name else "The API's address"
+        raise ValueError(f"{what}: {error}. Write https://user:secret@host/api.") from None
     secret = token or place.secret
     sent = {"Accept": "application/json", **(headers or {})}
     if secret:

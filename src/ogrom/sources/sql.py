@@ -172,6 +172,8 @@ def _is_mysql(where: str | Path) -> bool:
 
 
 def _file(where: str | Path) -> str:
+    if str(where) in ("", ":memory:"):
+        raise Misuse(f"{str(where)!r}: a database is a file here. In a test: tmp_path / 'test.db'.")
     scheme, separator, rest = str(where).partition("://")
     if not separator or isinstance(where, Path):
         return str(where)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -271,6 +272,18 @@ async def test_a_port_that_is_taken_is_told_in_haproxys_words(up, tmp_path):
     taken.start()
     assert taken.process.wait(timeout=90)
     assert "cannot bind socket" in taken.said()
+
+
+async def test_nothing_is_left_where_the_port_is_taken(up):
+    """What was live is started again before it is known; it must not outlive `ogrom up`."""
+    await up.live("blue", release("aaaaaaa"), 2)
+    assert 0 == up.stop()
+    with socket.create_server(("127.0.0.1", up.port)):
+        up.start()
+        assert up.process.wait(timeout=60)
+    assert "choose another: ogrom up --listen" in up.said()
+    assert "Unclosed" not in up.said()
+    assert not marked(f"{up.folder}/")
 
 
 async def test_what_counts_as_an_error(up):

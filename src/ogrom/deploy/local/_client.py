@@ -88,7 +88,7 @@ class LocalTarget:
                 if time.monotonic() >= until:
                     raise TargetError(
                         f"`ogrom up {self.name}` is not running here: start it, in another terminal"
-                        f" or as a service ({error})."
+                        f" or as a service ({type(error).__name__} at {socket})."
                     ) from None
                 await asyncio.sleep(0.1)
 

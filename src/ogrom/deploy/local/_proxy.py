@@ -122,7 +122,8 @@ class Proxy:
             said.seek(before)
             words = said.read(8000).decode(errors="replace").strip()
         raise TargetError(
-            f"HAProxy does not start for {self._listen}. Its own words:\n{words or process.how()}"
+            f"HAProxy does not start for {self._listen}. If something else listens there, stop it, or"
+            f" choose another: ogrom up --listen 127.0.0.1:9000. Its own words:\n{words or process.how()}"
         )
 
     async def _keep(self) -> None:

@@ -160,7 +160,11 @@ class Supervisor:
         await self._put_away_strays()
         for name in NAMES:
             await fleet.find(name)
-        await self._proxy.begin(fleet.state.proxy)
+        try:
+            await self._proxy.begin(fleet.state.proxy)
+        except TargetError:
+            await fleet.end()  # nobody reaches them
+            raise
         for name in NAMES:  # some may have been about to end when we were killed
             if fleet.state[name].release is not None:
                 await fleet.resize(name, self._within(name))
