@@ -1,6 +1,6 @@
 """Which search engines can be run here: what is fetched for each, and by which command it runs.
 
-The variable ENGINE says which one is wanted:
+The variable SEARCH_ENGINE says which one is wanted:
 
     2                OpenSearch 2.19, on Debian's Java: the default
     3                OpenSearch 3.8, on a Java 21 from PyPI (engines-java.txt), which ICU teaches Thai
@@ -76,9 +76,9 @@ def command(folder: Path, port: int) -> list[str]:
 
 
 def _asked() -> str:
-    asked = os.environ.get("ENGINE") or "2"
+    asked = os.environ.get("SEARCH_ENGINE") or "2"
     if asked not in ENGINES:
-        raise CannotStart(f"ENGINE={asked}: there are {', '.join(ENGINES)}.")
+        raise CannotStart(f"SEARCH_ENGINE={asked}: there are {', '.join(ENGINES)}.")
     return asked
 
 

@@ -50,7 +50,8 @@ class Node:
         return told["pid"], told["url"]
 
     def _runs(self, pid: int) -> bool:
-        return str(self.folder) in local.command(pid)  # a number may be another's by now
+        # A number may be another's by now.
+        return any(Path(one).is_relative_to(self.folder) for one in local.command(pid))
 
     def start(self, port: int | None = None) -> str:
         """Its URL once it answers: at this port, the one that it had, or a free one.
