@@ -28,7 +28,7 @@ COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
 MEMORY = ("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC")
 MAVEN = {"mvn": "maven", "java": "default-jre-headless"}
-"""The programs that fetching takes, and Debian's packages of them."""
+"""The programs that fetching takes, and Debian's packages that have them."""
 
 SETTINGS = """\
 discovery.type: single-node
@@ -61,7 +61,7 @@ def fetch() -> None:
     Raises:
         CannotStart: there is none by that name, or it cannot be had: `Missing`.
     """
-    ENGINES[_asked()].fetch()
+    ENGINES[asked()].fetch()
 
 
 def command(folder: Path, port: int) -> list[str]:
@@ -70,16 +70,21 @@ def command(folder: Path, port: int) -> list[str]:
     Raises:
         CannotStart: there is none by that name, or it cannot be had: `Missing`.
     """
-    own = folder / _asked()
+    own = folder / asked()
     own.mkdir(parents=True, exist_ok=True)
-    return ENGINES[_asked()].command(own, port)
+    return ENGINES[asked()].command(own, port)
 
 
-def _asked() -> str:
-    asked = os.environ.get("SEARCH_ENGINE") or "2"
-    if asked not in ENGINES:
-        raise CannotStart(f"SEARCH_ENGINE={asked}: there are {', '.join(ENGINES)}.")
-    return asked
+def asked() -> str:
+    """The name of the one that the environment asks for.
+
+    Raises:
+        CannotStart: there is none by that name.
+    """
+    name = os.environ.get("SEARCH_ENGINE") or "2"
+    if name not in ENGINES:
+        raise CannotStart(f"SEARCH_ENGINE={name}: there are {', '.join(ENGINES)}.")
+    return name
 
 
 # OpenSearch, by a runner that starts it without its distribution
@@ -215,4 +220,4 @@ def _programs(wanted: dict[str, str]) -> None:
     """See that these are there; Debian's, installed where they are missing and we may."""
     missing = [package for program, package in wanted.items() if not apt.program(program)]
     if missing and not apt.install(*missing):
-        raise Missing(f"there is no Java or Maven here: sudo apt-get install {' '.join(missing)}")
+        raise Missing(f"programs are missing: sudo apt-get install {' '.join(missing)}")
