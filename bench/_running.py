@@ -12,6 +12,8 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from _bench import undisturbed
+
 HERE = Path(__file__).resolve().parent
 PEERS_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
 TICK = os.sysconf("SC_CLK_TCK")
@@ -84,7 +86,7 @@ def running(file: str, arguments: Sequence[str], first: str, *, ours: bool) -> G
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+        preexec_fn=lambda: undisturbed(min(os.sched_getaffinity(0))),
     )
     try:
         if not _answers(process, f"http://127.0.0.1:{port}{first}"):

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from _bench import undisturbed
+
 CONNECTIONS = 16
 DEBIAN = Path(__file__).resolve().parent.parent / "tools" / "debian.py"
 
@@ -95,7 +97,7 @@ def load(port: int, ask: Ask | Each, *, seconds: int, rate: float | None = None)
             capture_output=True,
             text=True,
             check=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
+            preexec_fn=lambda: undisturbed(max(os.sched_getaffinity(0))),
         )
     return read(done.stdout)
 

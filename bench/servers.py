@@ -73,6 +73,8 @@ NAMES = (
 )  # fmt: skip
 
 CASES = ("GET", "304", "search", "POST")
+SAME = 4_000
+"""Requests a second that every server can answer: what each costs at a load that is the same for all."""
 PRODUCT = "/products/g000007"
 
 
@@ -151,10 +153,13 @@ def measure(peer: Peer, figures: Figures, state: Path) -> None:
             note(f"{case}_p99_ms", seen.p99)
             note(f"{case}_errors", seen.errors)
             best = best or seen.rate
-        half = load(server.port, cases["GET"], seconds=SECONDS, rate=best / 2)
-        note("half_p50_ms", half.p50)
-        note("half_p99_ms", half.p99)
-        note("half_rate", half.rate)
+        for name, rate in (("half", best / 2), ("same", SAME)):
+            before = server.cpu()
+            seen = load(server.port, cases["GET"], seconds=SECONDS, rate=rate)
+            note(f"{name}_us", (server.cpu() - before) / max(1, seen.requests) * 1e6)
+            note(f"{name}_p50_ms", seen.p50)
+            note(f"{name}_p99_ms", seen.p99)
+            note(f"{name}_rate", seen.rate)
         note("memory_mb", server.memory())
 
 
@@ -215,6 +220,8 @@ COLUMNS = {
     "p99, ms": "GET_p99_ms",
     "p50 at half": "half_p50_ms",
     "p99 at half": "half_p99_ms",
+    f"GET at {SAME:,}/s, µs": "same_us",
+    f"p99 at {SAME:,}/s": "same_p99_ms",
     "memory, MB": "memory_mb",
     "start, s": "start_s",
 }
@@ -254,7 +261,9 @@ def show(medians: Mapping[str, Mapping[str, float]], right: Mapping[str, Answers
     for name, each in medians.items():
         if name != OGROM:
             ratios = ", ".join(
-                f"{case} {ours[f'{case}_us'] / each[f'{case}_us']:.2f}" for case in CASES
+                f"{case} {ours[key] / each[key]:.2f}"
+                for case, key in COLUMNS.items()
+                if "µs" in case
             )
             print(f"Ogrom's CPU per request by that of {name}: {ratios}")
     for text, good in (right[OGROM][0] | right[OGROM][1]).items():
