@@ -64,6 +64,15 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 	@echo "== conformance, with the cases in $(CASES)"
 	@$(BIN)/pytest -q -s tests/http/test_liberator.py tests/http/test_routing_bidi.py
 
+# SEARCH_ENGINE reaches all that starts an engine, make run SOURCES=real too: tools/engines.py
+.PHONY: test-search
+test-search: setup ## All that searches, on another engine; SEARCH_ENGINE=2, 3 or elasticsearch
+	@echo "== search, on engine $(or $(SEARCH_ENGINE),2)"
+	@$(BIN)/pytest -q -k "not embedded" tests/test_engines_tool.py \
+		tests/sources/test_search.py tests/sources/test_elastic.py \
+		tests/shop/test_elastic_products.py tests/shop/test_products.py \
+		tests/shop/test_catalogue.py tests/shop/test_api.py
+
 .PHONY: fuzz
 fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@echo "== fuzz: $(SECONDS) s, half of it whole connections"

