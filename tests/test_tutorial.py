@@ -103,7 +103,8 @@ def asked(url, *, content=None):
             with urllib.request.urlopen(urllib.request.Request(url, content, headers)) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            with error:
+                return error.code, error.read().decode()
         except OSError:
             assert time.monotonic() < end, url
             time.sleep(0.05)

@@ -79,7 +79,8 @@ class Running:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, dict(answer.headers.items()), answer.read()
         except urllib.error.HTTPError as error:
-            return error.code, dict(error.headers.items()), error.read()
+            with error:
+                return error.code, dict(error.headers.items()), error.read()
 
     def traces(self):
         """What the list tells."""

@@ -159,7 +159,8 @@ def test_shop_serve_has_no_traces_unless_it_is_told(tmp_path):
             ) as found:
                 return found.status, found.headers.get("Ogrom-Trace")
         except urllib.error.HTTPError as error:
-            return error.code, error.headers.get("Ogrom-Trace")
+            with error:
+                return error.code, error.headers.get("Ogrom-Trace")
 
     with shop_server(tmp_path / "off") as server:
         assert (404, None) == get(f"{server.url}/-/trace", ogrom_trace=KEY)
