@@ -1,9 +1,9 @@
-"""Runs a coroutine at once, and becomes its task only if it really waits.
+"""Runs a coroutine at once, and becomes its task only if it really waits. Imports nothing of ours.
 
-What never waits then costs no turn of the event loop: a request, a call of a source. Imports nothing of
-ours. `Eager` plays asyncio.Task's part from
-the coroutine's first line to its last, so that whoever keeps `asyncio.current_task()` (a timeout, a
-task group, a lock's owner) keeps the same one before and after the first wait.
+What never waits then costs no turn of the event loop: a request, a call of a source. `Eager` plays
+asyncio.Task's part from the coroutine's first line to its last, so that whoever keeps
+`asyncio.current_task()` (a timeout, a task group, a lock's owner) keeps the same one before and after
+the first wait.
 """
 
 import asyncio
