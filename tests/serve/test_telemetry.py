@@ -12,6 +12,7 @@ from ogrom import tracing
 from ogrom.http import Request, Resource, Service
 from ogrom.serve._telemetry import served
 from ogrom.sources import search, sql
+from ogrom.sources._wire import _Connection
 
 pytest.importorskip("opentelemetry.sdk.trace")
 
@@ -185,18 +186,18 @@ async def test_the_embedded_engine(exporter, tmp_path: Path):
 
 
 @pytest.mark.slow
-async def test_a_search_engine(node, exporter):
+async def test_a_search_engine(node, exporter, monkeypatch):
     """A real OpenSearch; the trace goes on to it, as fields of the question."""
     async with search.connect(f"{node.start()}/t") as engine:
         await engine.ping()
         sent: list[str] = []
-        over = engine._wire._over
+        exchange = _Connection.exchange
 
-        async def noted(link, raw, *more):
-            sent.append(bytes(raw).decode())
-            return await over(link, raw, *more)
+        async def noted(connection, raw, seconds):
+            sent.append(raw.decode())
+            return await exchange(connection, raw, seconds)
 
-        engine._wire._over = noted
+        monkeypatch.setattr(_Connection, "exchange", noted)
 
         async def work() -> object:
             await engine.ask(dict[str, Any], "POST", "_search?size=0", {"query": {"match_all": {}}})

@@ -620,12 +620,6 @@ class TestFiles:
             with pytest.raises(Unavailable, match=r"malformed.*\.recover"):
                 await db.all(Note, "SELECT id, text FROM notes")
 
-    async def test_no_file_at_all(self) -> None:
-        """A database in memory has no log to share, and keeps nothing."""
-        with pytest.raises(Unavailable, match="name a file on a disk"):
-            async with connect(":memory:"):
-                pass
-
 
 class TestOtherProcesses:
     @sqlite_only
