@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from ogrom import deadline
 from ogrom.metrics import text
-from ogrom.sources import _elastic_live
+from ogrom.sources import _elastic_documents, _elastic_live
 from ogrom.sources._errors import TimedOut
 from ogrom.sources._generations import Generations
 from ogrom.sources.search import (
@@ -207,6 +207,95 @@ async def test_replaced_while_it_serves(engine: Engine, tmp_path: Path) -> None:
     assert before != index.revision
     indices = await engine.ask(dict[str, Any], "GET", f"{engine.where.prefix}-*")
     assert {index.revision, f"{engine.where.prefix}-about"} == set(indices)
+
+
+class Noting:
+    """What an engine is asked for, while it is: each search with its `_source`, each `_mget` with its ids."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        ask = engine.ask
+
+        async def noting(into: Any, method: str, path: str, body: Any = None, **more: Any) -> Any:
+            kind = path.partition("?")[0].rpartition("/")[2]
+            if kind in ("_search", "_mget"):
+                self.asked.append((kind, body.get("ids", body.get("_source"))))
+            return await ask(into, method, path, body, **more)
+
+        monkeypatch.setattr(engine, "ask", noting)
+
+    def taken(self) -> list[tuple[str, Any]]:
+        """What was asked since this was called last."""
+        asked, self.asked = self.asked, []
+        return asked
+
+
+BODIES, IDS = ("_search", ["body"]), ("_search", False)
+
+
+async def test_documents_are_fetched_once(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found lately is not sent again; of a new catalogue, everything is."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(60)))
+    noting = Noting(engine, monkeypatch)
+    first, again, kept = [await index.search(Search()) for _ in range(3)]
+    assert [BODIES, BODIES, IDS] == noting.taken()
+    assert tuple(doc(n).body for n in range(20)) == first.bodies == again.bodies == kept.bodies
+
+    few = await index.search(Search(offset=4))
+    assert [IDS, ("_mget", [f"d{n:05d}" for n in range(20, 24)])] == noting.taken()
+    assert tuple(doc(n).body for n in range(4, 24)) == few.bodies
+    many = await index.search(Search(offset=30))
+    assert [IDS, ("_mget", [f"d{n:05d}" for n in range(30, 50)])] == noting.taken()
+    assert tuple(doc(n).body for n in range(30, 50)) == many.bodies
+    await index.search(Search(offset=30))
+    assert [BODIES] == noting.taken()  # as much was new before
+
+    changed = [msgspec.structs.replace(doc(n), body=b"new %d" % n) for n in range(60)]
+    await publish(index, tmp_path, changed)
+    assert tuple(b"new %d" % n for n in range(20)) == (await index.search(Search())).bodies
+
+
+async def test_what_is_kept_is_bounded(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched first goes first, and is fetched again."""
+    monkeypatch.setattr(_elastic_documents, "MOST_BYTES", 25 * len(doc(10).body))
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(10, 70)))
+    noting = Noting(engine, monkeypatch)
+    for offset in (0, 0, 20, 0):
+        page = await index.search(Search(offset=offset))
+        assert tuple(doc(10 + offset + n).body for n in range(20)) == page.bodies
+    assert [BODIES, BODIES, IDS, ("_mget", [f"d{n:05d}" for n in range(30, 50)]), BODIES] == (
+        noting.taken()
+    )
+    whole = await index.search(Search(limit=60))  # more than is kept at all
+    assert tuple(doc(n).body for n in range(10, 70)) == whole.bodies
+
+
+async def test_removed_between_search_and_fetch(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question is asked of the new catalogue."""
+    index, writer = ElasticIndex(engine, "de", SCHEMA), ElasticIndex(engine, "de", SCHEMA)
+    await publish(writer, tmp_path, map(doc, range(30)))
+    for _ in range(2):
+        await index.search(Search())
+    ask = engine.ask
+
+    async def replacing(into: Any, method: str, path: str, *more: Any, **rest: Any) -> Any:
+        if "_mget" in path:
+            monkeypatch.setattr(engine, "ask", ask)
+            await publish(writer, tmp_path, map(doc, range(100, 130)))
+        return await ask(into, method, path, *more, **rest)
+
+    monkeypatch.setattr(engine, "ask", replacing)
+    page = await index.search(Search(offset=4))
+
+    assert tuple(doc(n).body for n in range(104, 124)) == page.bodies
 
 
 async def test_of_two_writers_one_wins(engine: Engine, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class Kept(Struct, frozen=True, gc=False):
 class Hit(Struct, frozen=True, gc=False):
     """One document found, and its place in the order that was asked for."""
 
+    id: str = field(default="", name="_id")
     source: Kept = field(default_factory=Kept, name="_source")
     sort: tuple[Any, ...] = ()
 
@@ -89,8 +90,18 @@ class Answer(Struct, frozen=True, gc=False):
         return found
 
 
-def page(query: Search, question: Question, needed: int, schema: Schema) -> Json:
-    """The search for one page: what has so many of the words and passes all filters."""
+def page(
+    query: Search, question: Question, needed: int, schema: Schema, *, bodies: bool = True
+) -> Json:
+    """The search for one page: what has so many of the words and passes all filters.
+
+    Args:
+        query: what is asked.
+        question: its text, understood.
+        needed: how many of its words a document has to have.
+        schema: of the index.
+        bodies: whether the bodies of what is found are to be sent.
+    """
     chosen = {name: values for name, values in query.filters.items() if values}
     counted = {name: chosen[name] for name in query.facets if name in chosen} if chosen else chosen
     others = {name: values for name, values in chosen.items() if name not in counted}
@@ -100,7 +111,7 @@ def page(query: Search, question: Question, needed: int, schema: Schema) -> Json
         "from": query.offset,
         "sort": _order(query, needed),
         "track_total_hits": True,
-        "_source": ["body"],
+        "_source": ["body"] if bodies else False,
     }
     if counted:
         # Applied after the counting, so that a facet can be counted without its own filter.

@@ -9,7 +9,7 @@ the source is down (RFC 5861). How old an answer is stays known, so that endpoin
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,12 @@ from msgspec import Struct
 T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def as_messagepack(value: object) -> int:
+    """How many bytes a value takes as MessagePack."""
+    return len(_encode(value))
+
 
 Use = Literal["fresh", "while_revalidate", "on_error", "forgotten"]
 
@@ -32,8 +38,8 @@ class Cache(Struct, frozen=True, kw_only=True):
         absent: for how many seconds "there is none" (None) is taken as the source's own. It is
             never given stale.
         entries: how many answers are kept at most; the least recently used go first.
-        most_bytes: how much all of them may take, as MessagePack, which every Struct can be; None:
-            not measured.
+        most_bytes: how much all of them may take; None: not measured.
+        size: how much one takes, in bytes; by default as MessagePack, which every Struct can be.
 
     Raises:
         ValueError: one of them cannot be.
@@ -45,6 +51,7 @@ class Cache(Struct, frozen=True, kw_only=True):
     absent: float = 1.0
     entries: int = 10_000
     most_bytes: int | None = None
+    size: Callable[[Any], int] = as_messagepack
 
     def __post_init__(self) -> None:
         if min(self.fresh, self.while_revalidate, self.on_error, self.absent) < 0:
@@ -146,7 +153,7 @@ class Store(Generic[T]):
         if (most := rules.most_bytes) is None:
             size, over = 0, False
         else:
-            size = len(_encode(value))
+            size = rules.size(value)
             if size > most:
                 return False
             over = self.bytes + size > most

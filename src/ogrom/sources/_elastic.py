@@ -15,12 +15,13 @@ from msgspec import Struct
 from ogrom.sources._asking import Answer, Json, Kept, levels, page, whole
 from ogrom.sources._building import Progress, unseen
 from ogrom.sources._elastic_deep import WINDOW, deep
+from ogrom.sources._elastic_documents import Documents
 from ogrom.sources._elastic_live import Generation, Live
 from ogrom.sources._elastic_publishing import Publisher
 from ogrom.sources._engine import Engine, Gone
 from ogrom.sources._errors import TimedOut, Unavailable
 from ogrom.sources._generations import Draft
-from ogrom.sources._matching import COUNTED, Question, enough, sound, understand
+from ogrom.sources._matching import COUNTED, Question, enough, sound
 from ogrom.sources._query import Found, Schema, Search
 
 LONGEST_ID = 512
@@ -47,6 +48,7 @@ class ElasticIndex:
         self._engine = engine
         self._live = Live(engine, name, schema)
         self._publisher = Publisher(self._live)
+        self._documents = Documents(engine)
         self._needed: OrderedDict[object, int] = OrderedDict()
 
     @property
@@ -116,28 +118,30 @@ class ElasticIndex:
         return (await self._engine.ask(_Count, "GET", f"{live.name}/_count")).count
 
     async def _search(self, live: Generation, query: Search) -> Found:
-        question = understand(query.text, live.analysis)
+        question = live.understand(query.text)
         if question is None:
             return Found((), 0, dict.fromkeys(query.facets, ()))
         every = len(question.words)
-        asked = page(query, question, every, self.schema)
+        bodies = self._documents.are_new
+        asked = page(query, question, every, self.schema, bodies=bodies)
         key: object = None
         if every > 1 and self._needed:
             key = _key(live, asked)
             if (needed := self._needed.get(key, every)) < every:
-                asked = page(query, question, needed, self.schema)
+                asked = page(query, question, needed, self.schema, bodies=bodies)
         answer = await self._page(live.name, asked)
         if every > 1 and answer.total < enough(query.order):
             key = key or _key(live, asked)
             if key not in self._needed:
                 needed = await self._enough(live.name, query, question, answer.total)
                 if needed < every:
-                    answer = await self._page(live.name, page(query, question, needed, self.schema))
+                    asked = page(query, question, needed, self.schema, bodies=bodies)
+                    answer = await self._page(live.name, asked)
                 self._needed[key] = needed
                 if len(self._needed) > COUNTED:
                     self._needed.popitem(last=False)
         return Found(
-            tuple([hit.source.body for hit in answer.hits.hits]),
+            await self._documents.bodies(live.name, answer.hits.hits, brought=bodies),
             answer.total,
             answer.facets(query.facets),
         )

@@ -11,7 +11,9 @@ has to wait for that.
 import asyncio
 import re
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, Final
 
 from msgspec import Struct, field
 
@@ -20,18 +22,23 @@ from ogrom.sources._building import About, version
 from ogrom.sources._engine import Engine, Gone
 from ogrom.sources._errors import Misuse, Unavailable
 from ogrom.sources._generations import number
+from ogrom.sources._matching import Question, understand
 from ogrom.sources._query import Schema
 
 LOOK_AGAIN = 1.0
 """Seconds for which it is not looked whether there is a new generation."""
 
+UNDERSTOOD: Final = 1_000
+"""How many texts are remembered."""
+
 
 class Generation(Struct, frozen=True):
-    """One generation, with the analysis by which it is asked."""
+    """One generation, with the way in which a text is understood that is looked for in it."""
 
     name: str
     about: About
-    analysis: Any
+    understand: Callable[[str], Question | None]
+    """By the analysis that it was made by; texts that were asked for lately are remembered."""
 
 
 class _GotAbout(Struct, frozen=True):
@@ -90,7 +97,8 @@ class Live:
             self.known = None
         elif self.known is None or self.known.name != name:
             about = await self.about(name)
-            self.known = Generation(name, about, Analysis(about.lexicon))
+            by_analysis = partial(understand, analysis=Analysis(about.lexicon))
+            self.known = Generation(name, about, lru_cache(UNDERSTOOD)(by_analysis))
         self._has_looked = True
         return self.known
 

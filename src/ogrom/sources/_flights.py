@@ -110,16 +110,17 @@ class Flights(Generic[T]):
         end = None if self._seconds is None else monotonic() + self._seconds
         context = contextvars.copy_context()
         context.run(deadline.set_end, end)
+        loop = asyncio.get_running_loop()
         flight = self._flights[key] = _Flight(
             call(),
-            asyncio.get_running_loop(),
+            loop,
             context,
             _land,
             flights=self._flights,
             key=key,
             end=end,
         )
-        flight.start_within(asyncio.current_task())
+        flight.start_within(asyncio.current_task(loop))
         return flight
 
     async def close(self) -> None:

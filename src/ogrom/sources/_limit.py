@@ -3,6 +3,7 @@
 import asyncio
 
 _current = asyncio.current_task
+_loop = asyncio.get_running_loop
 
 
 class Limit:
@@ -23,12 +24,13 @@ class Limit:
     __slots__ = ("_before", "_is_over", "_task", "_timer")
 
     def __init__(self, seconds: float) -> None:
-        task = _current()
+        loop = _loop()
+        task = _current(loop)
         assert task is not None, "Only a task can be limited."
         self._task = task
         self._before = task.cancelling()
         self._is_over = False
-        self._timer = task.get_loop().call_later(seconds, self._cancel)
+        self._timer = loop.call_later(seconds, self._cancel)
 
     def _cancel(self) -> None:
         self._is_over = True

@@ -47,7 +47,14 @@ __all__ = [
     "guarded",
 ]
 
-OF_PAGES: Final = Cache(fresh=60, on_error=86_400, entries=5_000, most_bytes=16 << 20)
+
+def _size(page: ProductPage) -> int:
+    """About how many bytes a page takes: to write it down in order to know would cost more than to make it."""
+    texts = sum([len(each.description) for each in page.items])
+    return texts + 300 * len(page.items) + 30 * sum(map(len, page.facets.values()))
+
+
+OF_PAGES: Final = Cache(fresh=60, on_error=86_400, entries=5_000, most_bytes=16 << 20, size=_size)
 OF_PRODUCTS: Final = Cache(fresh=60, on_error=86_400, entries=50_000, most_bytes=16 << 20)
 OF_LISTS: Final = Cache(fresh=0, on_error=3_600, entries=10_000, most_bytes=8 << 20)
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import starmap
 from pathlib import Path
@@ -40,6 +41,7 @@ _ORDERS = {
 
 _ENCODE = msgspec.json.Encoder()
 _DECODE = msgspec.json.Decoder(Product)
+_found = lru_cache(2_000)(_DECODE.decode)  # searches find the same ones again and again
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -199,7 +201,7 @@ def document(product: Product) -> Document:
 def _shown(found: Found) -> ProductPage:
     """What an index found, as products."""
     return ProductPage(
-        tuple(map(_DECODE.decode, found.bodies)),
+        tuple(map(_found, found.bodies)),
         found.total,
         {name: tuple(starmap(FacetValue, values)) for name, values in found.facets.items()},
     )
