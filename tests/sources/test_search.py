@@ -665,10 +665,10 @@ class TestStore:
         write(index, [doc(1)])
         real = _tantivy.Reader
 
-        def late(path: Path, live: Any) -> Any:
+        def late(path: Path, live: Any, facet: Any) -> Any:
             monkeypatch.setattr(_tantivy, "Reader", real)
             write(index, [doc(2)])
-            return real(path, live)
+            return real(path, live, facet)
 
         monkeypatch.setattr(_tantivy, "Reader", late)
         other = TantivyIndex(tmp_path / "store", SCHEMA)

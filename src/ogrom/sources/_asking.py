@@ -23,7 +23,7 @@ from ogrom.sources._matching import (
     bounds,
     sound,
 )
-from ogrom.sources._query import Document, Range, Schema, Search
+from ogrom.sources._query import Document, Facet, Range, Schema, Search
 
 Json: TypeAlias = dict[str, Any]
 _Fields: TypeAlias = tuple[tuple[str, float], ...]
@@ -67,27 +67,36 @@ class _Counted(Struct, frozen=True, gc=False):
 
 
 _NONE = _Counted()
+_COUNTED = msgspec.json.Decoder(dict[str, _Counted])
 
 
 class Answer(Struct, frozen=True, gc=False):
     """What an engine answers to a search, as far as it is read."""
 
     hits: _Hits
-    aggregations: Mapping[str, _Counted] = field(default_factory=dict[str, _Counted])
+    aggregations: Raw = Raw(b"{}")
 
     @property
     def total(self) -> int:
         """How many were found."""
         return self.hits.total.value if self.hits.total else 0
 
-    def facets(self, names: Sequence[str]) -> dict[str, tuple[tuple[str, int], ...]]:
-        """The counts of each facet, the most frequent value first, as engines tell them."""
-        found: dict[str, tuple[tuple[str, int], ...]] = {}
-        for name in names:
-            counted = self.aggregations.get(name, _NONE)
-            buckets = (counted.inner or counted).buckets
-            found[name] = tuple([(one.key, one.doc_count) for one in buckets])
-        return found
+    def counts(self) -> Mapping[str, int]:
+        """Of each aggregation, how many documents it is about."""
+        return {name: one.doc_count for name, one in _COUNTED.decode(self.aggregations).items()}
+
+
+def divided(
+    aggregations: bytes, names: Sequence[str], facet: Facet
+) -> Mapping[str, tuple[Any, ...]]:
+    """How what was found divides by each facet, the most frequent value first, as engines tell it."""
+    counted = _COUNTED.decode(aggregations)
+    found: dict[str, tuple[Any, ...]] = {}
+    for name in names:
+        one = counted.get(name, _NONE)
+        buckets = (one.inner or one).buckets
+        found[name] = tuple([facet(each.key, each.doc_count) for each in buckets])
+    return found
 
 
 def page(

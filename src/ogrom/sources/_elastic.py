@@ -7,12 +7,13 @@ again, and asks once more. How generations are made and replaced is in `_elastic
 
 import re
 from collections import OrderedDict
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from ogrom.sources._asking import Answer, Json, Kept, levels, page, whole
+from ogrom.sources._asking import Answer, Json, Kept, divided, levels, page, whole
 from ogrom.sources._building import Progress, unseen
 from ogrom.sources._elastic_deep import WINDOW, deep
 from ogrom.sources._elastic_documents import Documents
@@ -22,7 +23,7 @@ from ogrom.sources._engine import Engine, Gone
 from ogrom.sources._errors import TimedOut, Unavailable
 from ogrom.sources._generations import Draft
 from ogrom.sources._matching import COUNTED, Question, enough, sound
-from ogrom.sources._query import Found, Schema, Search
+from ogrom.sources._query import Facet, Found, Schema, Search, pair
 
 LONGEST_ID = 512
 """How many bytes of an id an engine takes."""
@@ -41,14 +42,23 @@ class _Count(Struct, frozen=True):
 
 
 class ElasticIndex:
-    """An `Index` in an engine that others run. What is live, and what is remembered of it, changes."""
+    """An `Index` in an engine that others run. What is live, and what is remembered of it, changes.
 
-    def __init__(self, engine: Engine, name: str, schema: Schema) -> None:
+    Args:
+        engine: whom to ask.
+        name: of the index, after the engine's prefix.
+        schema: of its documents.
+        facet: makes what `Found` tells of one value of a facet.
+    """
+
+    def __init__(self, engine: Engine, name: str, schema: Schema, *, facet: Facet = pair) -> None:
         self.schema = schema
         self._engine = engine
         self._live = Live(engine, name, schema)
         self._publisher = Publisher(self._live)
         self._documents = Documents(engine)
+        # The pages of one search divide alike: what is told of it again is not read again.
+        self._divided = lru_cache(COUNTED)(partial(divided, facet=facet))
         self._needed: OrderedDict[object, int] = OrderedDict()
 
     @property
@@ -143,7 +153,7 @@ class ElasticIndex:
         return Found(
             await self._documents.bodies(live.name, answer.hits.hits, brought=bodies),
             answer.total,
-            answer.facets(query.facets),
+            self._divided(bytes(answer.aggregations), query.facets),
         )
 
     async def _page(self, name: str, asked: Json) -> Answer:
@@ -154,11 +164,11 @@ class ElasticIndex:
     async def _enough(self, name: str, query: Search, question: Question, total: int) -> int:
         """How many words a document needs to have, that enough are found."""
         asked = levels(query, question, self.schema)
-        answer = await self._engine.ask(Answer, "POST", whole(name), asked)
+        counts = (await self._engine.ask(Answer, "POST", whole(name), asked)).counts()
         needed = len(question.words)
         while total < enough(query.order) and needed > 1:
             needed -= 1
-            total = answer.aggregations[str(needed)].doc_count
+            total = counts[str(needed)]
         return needed
 
     async def refresh(self) -> None:

@@ -11,8 +11,8 @@ Whoever keeps documents implements `Index`; the query means the same to all of t
   how many there are in blue.
 """
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -71,12 +71,22 @@ class Search(Struct, frozen=True, kw_only=True):
     """The facets to count."""
 
 
+Facet: TypeAlias = Callable[[str, int], Any]
+"""Makes what is told of one value of a facet, from the value and the number of documents that have it."""
+
+
+def pair(value: str, count: int) -> tuple[str, int]:
+    """The plainest of them."""
+    return value, count
+
+
 class Found(Struct, frozen=True, gc=False):
     """The bodies of one page, the number of all found, and the counts of the facets asked for."""
 
     bodies: tuple[bytes, ...]
     total: int
-    facets: Mapping[str, tuple[tuple[str, int], ...]]
+    facets: Mapping[str, tuple[Any, ...]]
+    """The most frequent value first, each as the index was told to make it. Other pages may have the same."""
 
 
 class Index(Protocol):

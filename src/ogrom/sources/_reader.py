@@ -26,7 +26,7 @@ from ogrom.sources._matching import (
     sound,
     understand,
 )
-from ogrom.sources._query import Found, Range, Search
+from ogrom.sources._query import Facet, Found, Range, Search
 
 
 class Matching(NamedTuple):
@@ -47,13 +47,14 @@ class Counts(NamedTuple):
 
     needed: int
     total: int
-    facets: Mapping[str, tuple[tuple[str, int], ...]]
+    facets: Mapping[str, tuple[Any, ...]]
 
 
 class Reader:
     """One published generation, open."""
 
-    def __init__(self, path: Path, live: Live) -> None:
+    def __init__(self, path: Path, live: Live, facet: Facet) -> None:
+        self._facet = facet
         self.live = live
         self.about = msgspec.json.decode((path / "about.json").read_bytes(), type=About)
         self.bodies = Bodies(path)
@@ -176,9 +177,7 @@ class Reader:
         counted: Any = self._searcher.search(query, 1, count=True)  # the stubs know no `count`
         return int(counted.count)
 
-    def _facets(
-        self, query: Search, matching: Matching, needed: int
-    ) -> dict[str, tuple[tuple[str, int], ...]]:
+    def _facets(self, query: Search, matching: Matching, needed: int) -> dict[str, tuple[Any, ...]]:
         free = [name for name in query.facets if not query.filters.get(name)]
         counted = self._values(self._found(query, matching, needed), free)
         for name in query.facets:
@@ -187,16 +186,16 @@ class Reader:
                 counted |= self._values(others, [name])
         return {name: counted[name] for name in query.facets}
 
-    def _values(self, query: Query, names: Sequence[str]) -> dict[str, tuple[tuple[str, int], ...]]:
+    def _values(self, query: Query, names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         if not names:
             return {}
         asked = {name: {"terms": {"field": FACET + name, "size": FACET_VALUES}} for name in names}
         answer = cast("Any", self._searcher).aggregate(query, asked)
         return {
             name: tuple(
-                sorted(
-                    ((bucket["key"], bucket["doc_count"]) for bucket in answer[name]["buckets"]),
-                    key=lambda bucket: (-bucket[1], bucket[0]),
+                self._facet(bucket["key"], bucket["doc_count"])
+                for bucket in sorted(
+                    answer[name]["buckets"], key=lambda one: (-one["doc_count"], one["key"])
                 )
             )
             for name in names

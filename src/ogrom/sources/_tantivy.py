@@ -11,7 +11,7 @@ from ogrom import tracing
 from ogrom.sources._building import Progress, Told, build, unseen, version
 from ogrom.sources._generations import Draft, Generations
 from ogrom.sources._matching import sound
-from ogrom.sources._query import Found, Schema, Search
+from ogrom.sources._query import Facet, Found, Schema, Search, pair
 from ogrom.sources._reader import Reader
 
 LOOK_AGAIN = 1.0
@@ -19,10 +19,17 @@ LOOK_AGAIN = 1.0
 
 
 class TantivyIndex:
-    """An `Index` in a directory. Any number of processes read it, and one at a time writes."""
+    """An `Index` in a directory. Any number of processes read it, and one at a time writes.
 
-    def __init__(self, path: Path, schema: Schema) -> None:
+    Args:
+        path: the directory; it need not be there yet.
+        schema: of its documents.
+        facet: makes what `Found` tells of one value of a facet.
+    """
+
+    def __init__(self, path: Path, schema: Schema, *, facet: Facet = pair) -> None:
         self.schema = schema
+        self._facet = facet
         self._generations = Generations(path, version(schema))
         self._name = path.name
         self._reader: Reader | None = None
@@ -146,7 +153,7 @@ class TantivyIndex:
             if live is None:
                 return
             try:
-                reader = Reader(self._generations.path / live.name, live)
+                reader = Reader(self._generations.path / live.name, live, self._facet)
             except Exception:
                 # It may have been replaced and dropped between the look and the opening.
                 if self._generations.stamp() == live.stamp:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import starmap
 from pathlib import Path
 from secrets import token_hex
 from typing import Generic, Protocol, TypeVar
@@ -120,7 +119,7 @@ class TantivyProducts(IndexedProducts[TantivyIndex]):
     @classmethod
     def open(cls, path: Path, locale: str) -> "TantivyProducts":
         """The catalogue kept in this directory; an empty one where there is none yet."""
-        return cls(TantivyIndex(path, schema(locale)))
+        return cls(TantivyIndex(path, schema(locale), facet=FacetValue))
 
     def __len__(self) -> int:
         return len(self._index)
@@ -200,11 +199,7 @@ def document(product: Product) -> Document:
 
 def _shown(found: Found) -> ProductPage:
     """What an index found, as products."""
-    return ProductPage(
-        tuple(map(_found, found.bodies)),
-        found.total,
-        {name: tuple(starmap(FacetValue, values)) for name, values in found.facets.items()},
-    )
+    return ProductPage(tuple(map(_found, found.bodies)), found.total, found.facets)
 
 
 def _asked(query: ProductQuery) -> Search:

@@ -7,7 +7,7 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from ogrom.sources.search import Busy, Draft, ElasticIndex, Engine, drafts
-from shop.protocols import Product
+from shop.protocols import FacetValue, Product
 from shop.sources.products import GENERATED, IMPORTED, IndexedProducts, document, schema
 
 
@@ -15,7 +15,7 @@ class ElasticProducts(IndexedProducts[ElasticIndex]):
     """The catalogue of one locale, in an engine that any number of processes ask."""
 
     def __init__(self, engine: Engine, locale: str) -> None:
-        super().__init__(ElasticIndex(engine, locale.lower(), schema(locale)))
+        super().__init__(ElasticIndex(engine, locale.lower(), schema(locale), facet=FacetValue))
 
     async def look(self) -> None:
         """Find out what there is; what an older release has left is made ours."""
