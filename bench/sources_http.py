@@ -6,7 +6,11 @@ peer asks the same data by SQLAlchemy (aiosqlite, asyncmy; tuned) and opensearch
 OpenSearch it sends the very searches that the shop does. SQLite's full text stands for the embedded
 engine, as what one has without another server. Each server is one process on one processor, wrk
 on another, with 16 connections, before all else where they may; they take turns in each round. The time is the CPU's, user and
-system, of the server's process alone. The shop writes its log as always; the peer writes none.
+system, of the server's process alone. Each writes its log as it comes: the shop JSON lines, uvicorn its access log.
+
+OpenSearch takes most of the time of both processors, and with it the caches. So what it answers is also played
+back by a small server on wrk's processor: then the servers cost what they do where the engine has a machine of
+its own.
 """
 
 import asyncio
@@ -27,7 +31,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
 import msgspec
 from _bench import report, undisturbed
@@ -63,6 +67,7 @@ ROWS = (
     ("search", "embedded", "tantivy; FTS5"),
     ("search", "real", "OpenSearch"),
     ("search" + AGAIN, "real", "OpenSearch"),
+    ("search", "played", "OpenSearch, played back"),
 )
 
 PRICE = 10_000_000
@@ -77,7 +82,7 @@ QUERIES = {
 
 SEARCHES = tuple(
     f"/v1/{LOCALE}/products?q={quote_plus(query)}&price_max={most}"
-    for most in range(PRICE, PRICE + 1_000)
+    for most in range(PRICE, PRICE + 3_000)
     for query in QUERIES
 )
 PATHS = {
@@ -148,9 +153,7 @@ def words(path: Path) -> None:
 @contextmanager
 def running(name: str, env: Mapping[str, str], settings: Path) -> Generator[Running]:
     """One of the two on a free port, from its first answers on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     command = {
         OURS: [sys.executable, "-m", "shop.run", "serve", "--port", str(port)],
         PEER: [str(PEERS_PYTHON), str(HERE / "peers" / "sources_fastapi.py"), str(port), str(settings)],
@@ -169,6 +172,27 @@ def running(name: str, env: Mapping[str, str], settings: Path) -> Generator[Runn
         for paths in PATHS.values():
             _wait(process, f"http://127.0.0.1:{port}{paths[-1]}", log)
         yield Running(process, port, 0.0)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def played(env: Mapping[str, str]) -> Generator[dict[str, str]]:
+    """The same environment, with the engine's answers played back."""
+    real, port = urlsplit(env["OGROM_SEARCH"]), _free_port()
+    command = [sys.executable, str(HERE / "peers" / "playback.py"), str(port), env["OGROM_SEARCH"]]
+    process = subprocess.Popen(command, preexec_fn=lambda: undisturbed(1))
+    try:
+        url = real._replace(netloc=f"127.0.0.1:{port}").geturl()
+        yield {**env, "OGROM_SEARCH": url}
     finally:
         process.kill()
         process.wait()
@@ -206,7 +230,7 @@ def prepared(folder: Path, kind: str, env: Mapping[str, str]) -> Path:
     """Fill what the shop has, and write down for the peer where that is."""
     asyncio.run(fill(env))
     told: dict[str, Any] = {"db": env.get("OGROM_DB", str(folder / "state" / "shop.sqlite"))}
-    if kind == "real":
+    if kind != "embedded":
         where = address(env["OGROM_SEARCH"])
         told["search"] = where.url
         told["price"] = NUMBER + "price"
@@ -223,30 +247,35 @@ def prepared(folder: Path, kind: str, env: Mapping[str, str]) -> Path:
 def measured(folder: Path, real: Mapping[str, str]) -> dict[tuple[str, str, str], float]:
     """The medians, by kind of sources, case and server."""
     found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
-    kinds: dict[str, tuple[dict[str, str], Path]] = {}
-    for kind in ("embedded", "real"):
-        place = folder / kind
-        place.mkdir()
-        env = {
-            **(real if kind == "real" else {}),
-            "OGROM_STATE": str(place / "state"),
-            "OGROM_LOCALES": LOCALE,
-            "OGROM_PRODUCTS": str(PRODUCTS),
+    with played(real) as playing:
+        kinds = {
+            kind: _ready(folder / kind, kind, of)
+            for kind, of in (("embedded", {}), ("real", real), ("played", playing))
         }
-        kinds[kind] = env, prepared(place, kind, env)
-    for number in range(ROUNDS):
-        for kind, (env, settings) in kinds.items():
-            for name in (OURS, PEER):
-                print(
-                    f"round {number + 1} of {ROUNDS}: {kind}, {name}", file=sys.stderr, flush=True
-                )
-                with running(name, env, settings) as server:
-                    # The peer keeps nothing, so it need not be asked twice.
-                    for case in dict.fromkeys(case for case, of, _ in ROWS if of == kind):
-                        if name == PEER and case.endswith(AGAIN):
-                            continue
-                        found[kind, case, name].append(cost(server, case))
+        for number in range(ROUNDS):
+            for kind, (env, settings) in kinds.items():
+                for name in (OURS, PEER):
+                    told = f"round {number + 1} of {ROUNDS}: {kind}, {name}"
+                    print(told, file=sys.stderr, flush=True)
+                    with running(name, env, settings) as server:
+                        # The peer keeps nothing, so it need not be asked twice.
+                        for case in dict.fromkeys(case for case, of, _ in ROWS if of == kind):
+                            if name == PEER and case.endswith(AGAIN):
+                                continue
+                            found[kind, case, name].append(cost(server, case))
     return {key: median(values) for key, values in found.items()}
+
+
+def _ready(place: Path, kind: str, of: Mapping[str, str]) -> tuple[dict[str, str], Path]:
+    """The environment of a kind of sources, and the peer's settings; all is filled."""
+    place.mkdir()
+    env = {
+        **of,
+        "OGROM_STATE": str(place / "state"),
+        "OGROM_LOCALES": LOCALE,
+        "OGROM_PRODUCTS": str(PRODUCTS),
+    }
+    return env, prepared(place, kind, env)
 
 
 def main() -> None:

@@ -246,6 +246,4 @@ async def by_sqlite(q, price_max):
 if __name__ == "__main__":
     import uvicorn
 
-    uvicorn.run(
-        app, port=port(), log_level="error", access_log=False, loop="uvloop", http="httptools"
-    )
+    uvicorn.run(app, port=port(), loop="uvloop", http="httptools")
