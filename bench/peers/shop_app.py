@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from _data import port
+from msgspec.structs import replace
 
 from ogrom.http import Cors, Service
 from ogrom.serve import App, JsonLog, serve
@@ -36,7 +37,10 @@ class Products:
     revision = "r1"
 
     def __init__(self) -> None:
-        self._all = {product.id: product for product in generate(1_000, LOCALE)}
+        self._all = {
+            product.id: replace(product, revision=f"r{product.id}")
+            for product in generate(1_000, LOCALE)
+        }
         self._ids = list(self._all)
         self._facets = {"category": (FacetValue("Kleider", 107), FacetValue("Blazer", 40))}
 

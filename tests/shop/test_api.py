@@ -106,6 +106,14 @@ async def test_a_bad_query_is_a_400_that_names_the_parameter(service, query, poi
     assert reply.json()["request_id"]
 
 
+async def test_a_product_says_nothing_of_how_it_is_kept(service):
+    """Header fields do: ETag and Age."""
+    listed = (await ask_async(service, f"GET {DE}/products?per_page=1")).json()["items"][0]
+    shown = (await ask_async(service, f"GET {listed['url']}")).json()
+    assert not {"age", "revision"} & (listed.keys() | shown.keys())
+    assert {"url"} == listed.keys() - shown.keys()
+
+
 async def test_a_product_is_revalidated_without_being_rendered(service):
     """304 with the tag, the caching rule and Vary."""
     path = f"{DE}/products/{await first_product(service)}"

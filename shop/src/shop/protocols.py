@@ -55,7 +55,7 @@ class Product(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Where that is which belongs to it, by name."""
     revision: str = ""
     """Changes whenever anything else of the product does."""
-    age: float = 0.0
+    age: float = 0  # the integer, which is one object everywhere: by that it is known and left out
 
 
 class ProductQuery(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from ogrom import tracing
 from ogrom.http import Request, Response
@@ -61,9 +62,8 @@ class JsonLog:
         write: Callable[[bytes], object] | None = None,
         limit: int = 10_000,
     ) -> None:
-        fixed = msgspec.json.encode({"service.name": service, "service.version": release})
-        self._end: Final = b"," + fixed[1:] + b"\n"
-        """How every line ends, written once."""
+        self._service: Final = service
+        self._release: Final = release
         self._write = write or to_stdout
         self._waiting: deque[_Answered | dict[str, object]] = deque()  # appends and pops are atomic
         self._limit = limit
@@ -143,17 +143,29 @@ class JsonLog:
     def _write_all(self) -> None:
         while self._waiting:
             some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
-            self._emit([_line(*each) if isinstance(each, tuple) else _dated(each) for each in some])
+            service, release = self._service, self._release
+            self._emit(
+                [
+                    _line(service, release, *each) if isinstance(each, tuple) else self._dated(each)
+                    for each in some
+                ]
+            )
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             message = f"{dropped} log lines were dropped: the log could not be written as fast"
-            line = {"@timestamp": _moment(time.time()), "log.level": "warn", "message": message}
-            self._emit([line])
+            line = {"@timestamp": time.time(), "log.level": "warn", "message": message}
+            self._emit([self._dated(line)])
 
-    def _emit(self, lines: Sequence[Mapping[str, object]]) -> None:
-        encode, end = msgspec.json.encode, self._end
+    def _dated(self, line: Mapping[str, object]) -> Mapping[str, object]:
+        """Any other line, with its moment as it is written and whose it is."""
+        when = line["@timestamp"]
+        assert isinstance(when, float)
+        whose = {"service.name": self._service, "service.version": self._release}
+        return {**line, "@timestamp": _moment(when), **whose}
+
+    def _emit(self, lines: Sequence["_Line | Mapping[str, object]"]) -> None:
         try:
-            self._write(b"".join([encode(each)[:-1] + end for each in lines]))
+            self._write(_encode_lines(lines))
         except (OSError, ValueError):  # the reader of the log is gone; the service is not
             self._drop(len(lines))
 
@@ -179,7 +191,36 @@ _Answered = tuple[
 """What is kept of a request until its line is written."""
 
 
+class _Line(Struct, gc=False, omit_defaults=True):
+    """A request's line. A `Struct`, because one is written for every request: a third of a dict's cost."""
+
+    at: str = field(name="@timestamp")
+    level: str = field(name="log.level")
+    message: str
+    id: str = field(name="http.request.id")
+    method: str = field(name="http.request.method")
+    path: str = field(name="url.path")
+    status: int = field(name="http.response.status_code")
+    size: int = field(name="http.response.body.bytes")
+    nanoseconds: int = field(name="event.duration")
+    route: str = field(name="ogrom.route")
+    service: str = field(name="service.name")
+    release: str = field(name="service.version")
+    query: str = field(name="url.query", default="")
+    client: str = field(name="client.ip", default="")
+    agent: str = field(name="user_agent.original", default="")
+    trace: str = field(name="trace.id", default="")
+    error_type: str | None = field(name="error.type", default=None)
+    error_message: str | None = field(name="error.message", default=None)
+    error_trace: str | None = field(name="error.stack_trace", default=None)
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
 def _line(
+    service: str,
+    release: str,
     now: float,
     method: str,
     path: str,
@@ -193,48 +234,46 @@ def _line(
     seconds: float,
     client: str,
     trace: Trace | None,
-) -> dict[str, object]:
+) -> _Line:
     """A request's line."""
-    line: dict[str, object] = {
-        "@timestamp": _moment(now),
-        "log.level": "error" if error else "warn" if status >= 500 else "info",
-        "message": f"{method} {path} {status}",
-        "http.request.id": request_id,
-        "http.request.method": method,
-        "url.path": path,
-        "http.response.status_code": status,
-        "http.response.body.bytes": size,
-        "event.duration": int(seconds * 1e9),
-        "ogrom.route": route,
-    }
-    if query:
-        line["url.query"] = query
-    if client:
-        line["client.ip"] = client
-    if agent:
-        line["user_agent.original"] = agent
+    line = _Line(
+        _moment(now),
+        "info" if status < 500 else "warn",
+        f"{method} {path} {status}",
+        request_id,
+        method,
+        path,
+        status,
+        size,
+        int(seconds * 1e9),
+        route,
+        service,
+        release,
+        query,
+        client,
+        agent or "",
+    )
     if trace is not None and (trace.given or trace.id):
-        line["trace.id"] = trace.begun().id
+        line.trace = trace.begun().id
     if error is not None:
-        line |= _error(error)
+        line.level = "error"
+        line.error_type, line.error_message, line.error_trace = _error(error)
     return line
-
-
-def _dated(line: dict[str, object]) -> dict[str, object]:
-    """Any other line, with its moment as it is written."""
-    when = line["@timestamp"]
-    assert isinstance(when, float)
-    return {**line, "@timestamp": _moment(when)}
-
-
-@lru_cache(maxsize=4)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _moment(seconds: float) -> str:
     """Seconds since 1970 as ISO 8601 writes them, with milliseconds."""
-    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+    return _millisecond(int(seconds * 1000))
+
+
+@lru_cache(maxsize=4)
+def _millisecond(number: int) -> str:
+    return f"{_second(number // 1000)}.{number % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(number: int) -> str:
+    return datetime.fromtimestamp(number, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class LogHandler(logging.Handler):
@@ -261,16 +300,16 @@ class LogHandler(logging.Handler):
             "message": record.getMessage(),
         }
         if record.exc_info is not None and record.exc_info[1] is not None:
-            line |= _error(record.exc_info[1])
+            line |= zip(_ERROR, _error(record.exc_info[1]), strict=True)
         self._log.put(line)
 
 
-def _error(error: BaseException) -> dict[str, object]:
-    return {
-        "error.type": type(error).__name__,
-        "error.message": str(error),
-        "error.stack_trace": "".join(traceback.format_exception(error)),
-    }
+_ERROR: Final = "error.type", "error.message", "error.stack_trace"
+
+
+def _error(error: BaseException) -> tuple[str, str, str]:
+    """Its type, its message and its traceback."""
+    return type(error).__name__, str(error), "".join(traceback.format_exception(error))
 
 
 def to_stdout(line: bytes) -> None:

@@ -81,7 +81,7 @@ def product(source: Products, locale: str, *, fresh: int = 0) -> Resource[Produc
         places = {
             name: ctx.path_for(name, product_id=product.id) for name in ("ratings", "comments")
         }
-        shown = replace(product, links=places, revision="", age=0.0)
+        shown = replace(product, links=places, revision="", age=0)
         return Answer(shown, age(product.age))
 
     return Resource(
