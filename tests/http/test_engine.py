@@ -40,6 +40,7 @@ from ogrom.http import (
     Unauthorized,
     UnprocessableContent,
     Updated,
+    Written,
     problem,
 )
 from ogrom.http.testing import ask
@@ -291,6 +292,32 @@ def test_json_messagepack_and_csv():
     assert "x\r\n\r\n" == one.text.replace('""', "")
     plain = ask(thing(media_types=(CSV,), handle_ok=lambda ctx, _: ["ł"]), "GET /things/7")
     assert "value\r\nł\r\n" == plain.text
+
+
+@pytest.mark.parametrize(
+    "within", [lambda one: one, lambda one: [one], lambda one: {"items": [one]}]
+)
+def test_what_is_written_once_is_the_same_in_every_media_type(within):
+    """By itself and within others."""
+    one = {"a": 1, "b": "x"}
+    plain = thing(media_types=(JSON, MSGPACK, CSV), handle_ok=lambda ctx, _: within(one))
+    kept = within(Written(one))
+    service = thing(media_types=(JSON, MSGPACK, CSV), handle_ok=lambda ctx, _: kept)
+    for accept in ("application/json", "application/msgpack", "text/csv", "application/json"):
+        expected = ask(plain, "GET /things/7", accept=accept)
+        reply = ask(service, "GET /things/7", accept=accept)
+        assert (expected.status, expected.headers, expected.content) == (
+            reply.status, reply.headers, reply.content
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/msgpack", "text/csv"])
+def test_what_cannot_be_written_says_so(accept):
+    """In each media type, with the value's type and what could be."""
+    service = thing(media_types=(JSON, MSGPACK, CSV), handle_ok=lambda ctx, _: {"x": object()})
+    with pytest.raises(TypeError, match="objects of type object") as failed:
+        ask(service, "GET /things/7", accept=accept)
+    assert "answer what can be written in it" in failed.value.__notes__[0]
 
 
 @pytest.mark.parametrize(

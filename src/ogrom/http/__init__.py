@@ -25,7 +25,7 @@ from ogrom.http._errors import (
     UnprocessableContent,
 )
 from ogrom.http._graph import ACTIONS, DECISIONS, HANDLERS, START, to_dot
-from ogrom.http._media import CSV, FORM, JSON, MERGE_PATCH, MSGPACK, Media
+from ogrom.http._media import CSV, FORM, JSON, MERGE_PATCH, MSGPACK, Media, Written
 from ogrom.http._message import Context, Head, Request, Response, Step
 from ogrom.http._negotiate import MediaType
 from ogrom.http._outcome import (
@@ -97,6 +97,7 @@ __all__ = [
     "Unauthorized",
     "UnprocessableContent",
     "Updated",
+    "Written",
     "aged",
     "problem",
     "problem_response",

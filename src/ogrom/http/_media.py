@@ -19,6 +19,40 @@ Decode = Callable[[bytes], Any]
 well formed and not of that type, its `ValidationError`."""
 
 
+class Written:
+    """A value that is answered again and again, by itself or within others: its JSON is written once.
+
+        kept[each.id] = Written(each)
+        ...
+        return {"items": [kept[each.id] for each in found]}
+
+    In JSON it costs no more than to be copied. MessagePack and CSV take the value; an `encode` of your own
+    is given this, and takes its `value`.
+
+    Args:
+        value: what can be written in JSON. It must not change any more.
+    """
+
+    __slots__ = ("json", "value")
+
+    def __init__(self, value: object) -> None:
+        self.value: Final = value
+        self.json: Final = msgspec.Raw(msgspec.json.encode(value))
+        """The value in JSON."""
+
+
+def _in_json(value: object) -> object:
+    return value.json if isinstance(value, Written) else _unknown(value)
+
+
+def _as_it_is(value: object) -> object:
+    return value.value if isinstance(value, Written) else _unknown(value)
+
+
+def _unknown(value: object) -> object:
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
 class Media(Struct, frozen=True):
     """A media type, with how to write a value in it and how to read one from it.
 
@@ -64,7 +98,7 @@ def _write_csv(value: object) -> str:
     The list is the value itself, or what the value keeps as `items`. The names are those of all
     items, in the order in which they come up. What is neither text, number nor None is JSON.
     """
-    plain: Any = msgspec.to_builtins(value)
+    plain: Any = msgspec.to_builtins(value, enc_hook=_as_it_is)
     whole = cast("dict[str, Any]", plain) if isinstance(plain, dict) else {"items": plain}
     listed: Any = whole.get("items", whole)
     items: list[Any] = list(cast("list[Any]", listed)) if isinstance(listed, list) else [listed]  # type: ignore[redundant-cast]
@@ -87,14 +121,20 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-JSON: Final = Media(MediaType("application", "json"), msgspec.json.Encoder().encode, _json_decoder)
+JSON: Final = Media(
+    MediaType("application", "json"),
+    msgspec.json.Encoder(enc_hook=_in_json).encode,
+    _json_decoder,
+)
 """RFC 8259."""
 
 MERGE_PATCH: Final = Media(MediaType("application", "merge-patch+json"), None, _json_decoder)
 """RFC 7396: what a `PATCH` may send."""
 
 MSGPACK: Final = Media(
-    MediaType("application", "msgpack"), msgspec.msgpack.Encoder().encode, _msgpack_decoder
+    MediaType("application", "msgpack"),
+    msgspec.msgpack.Encoder(enc_hook=_as_it_is).encode,
+    _msgpack_decoder,
 )
 """The MessagePack specification; the media type is registered with IANA."""
 

@@ -16,6 +16,7 @@ from ogrom.http import (
     MediaType,
     Resource,
     Stream,
+    Written,
     problem,
 )
 from shop.core.caching import public
@@ -25,12 +26,13 @@ from shop.protocols import Product, ProductQuery, Products
 
 def products(source: Products, locale: str, *, fresh: int = 0) -> Resource[None]:
     """The catalogue: text, filters, facets, order and pages; fresh for so many seconds."""
+    listed = _Listed()
 
     async def search(ctx: Context, _: None) -> object:
         query = ctx.query(ProductQuery)
         found = await source.search(query)
         page = {
-            "items": _listed(ctx, found.items),
+            "items": listed.of(ctx, found.items),
             "total": found.total,
             "facets": found.facets,
         }
@@ -99,6 +101,29 @@ NO_PRODUCT = problem("There is no product with this id in this locale. GET produ
 
 
 _LINES: Final = msgspec.json.Encoder()
+
+
+_LISTED: Final = 1_000
+"""How many products of a locale are kept as lists show them."""
+
+
+class _Listed:
+    """Products as lists show them, each written once: searches find the same ones again and again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, str], Written] = {}
+
+    def of(self, ctx: Context, products: Iterable[Product]) -> list[Written]:
+        """The same products, in the same order."""
+        kept, here = self._kept, ctx.request.path
+        keys = [(here, each.id, each.revision) for each in products]
+        listed = [kept[key] for key in keys if key in kept]
+        if len(listed) < len(keys):
+            listed = [Written(each) for each in _listed(ctx, products)]
+            if len(kept) > _LISTED:
+                kept.clear()
+            kept.update(zip(keys, listed, strict=True))
+        return listed
 
 
 def _listed(ctx: Context, products: Iterable[Product]) -> list[Product]:

@@ -40,7 +40,7 @@ _ORDERS = {
 
 _ENCODE = msgspec.json.Encoder()
 _DECODE = msgspec.json.Decoder(Product)
-_found = lru_cache(2_000)(_DECODE.decode)  # searches find the same ones again and again
+_found = lru_cache(1_000)(_DECODE.decode)  # searches find the same ones again and again
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
