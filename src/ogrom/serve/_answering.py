@@ -210,7 +210,7 @@ class Answering(ABC):
         return refuse(self._request, 500, "Something went wrong here.", error)
 
     def _write(self, request: Request, response: Response, keep: bool) -> Response:
-        line = self._connection(keep)
+        line = b"" if keep and self._head.version else self._connection(keep)
         writer = self._shared.writer
         try:
             written = writer.write(response, request.id, line)
