@@ -58,7 +58,7 @@ class Writer:
         """
         line = _LINES.get(response.status) or b"HTTP/1.1 %d \r\n" % response.status
         headers = response.headers
-        head = headers.block if headers.__class__ is Head else response.head
+        head = headers.block if isinstance(headers, Head) else response.head
         if b"Last-Modified: " in head:  # which must not be later than Date (RFC 9110, 8.8.2.1)
             self.tick()
         return b"".join(
