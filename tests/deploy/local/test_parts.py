@@ -1,5 +1,6 @@
 """The local target's parts that need no process: pure functions, files, the page's guard."""
 
+import asyncio
 import os
 import subprocess
 import time
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from support.up import needs_haproxy
 
 from ogrom.deploy import Fenced, LeaseHeld, TargetError
+from ogrom.deploy.local import LocalTarget, _client, _lease, _logs, _scale
 from ogrom.deploy.local import _haproxy as haproxy
-from ogrom.deploy.local import _lease, _logs, _scale
+from ogrom.deploy.local._client import is_running
 from ogrom.deploy.local._counts import BOUNDS, Ledger, Tally, quantile
 from ogrom.deploy.local._haproxy import Server, Stat
 from ogrom.deploy.local._instance import Backoff
@@ -41,6 +43,49 @@ def test_no_share_is_no_weight():
     assert {"blue": 0, "green": 0} == haproxy.weights(
         {"blue": 0, "green": 0}, {"blue": 0, "green": 0}
     )
+
+
+# Whether `ogrom up` runs
+
+
+async def test_it_is_soon_said_that_nobody_runs(tmp_path):
+    """Patience is for one that starts, or has answered before; not for one that ended long ago."""
+    for left in (None, "", "no number", str(_ended())):
+        if left is not None:
+            (tmp_path / "up.lock").write_text(left)
+        assert not is_running(tmp_path)
+        async with asyncio.timeout(60):
+            with pytest.raises(TargetError, match="is not running here: start it"):
+                await LocalTarget(tmp_path, patience=600).observe()
+
+
+async def test_one_that_starts_is_waited_for(tmp_path, monkeypatch):
+    """And one that has answered may be started again meanwhile."""
+    (tmp_path / "up.lock").write_text(str(os.getpid()))
+    assert is_running(tmp_path)
+    asked = 0
+
+    async def post(*_):
+        nonlocal asked
+        asked += 1
+        if asked in {1, 2, 4, 5}:
+            raise OSError("nobody answers")
+        return "a line"
+
+    monkeypatch.setattr(_client, "_STARTING", 0)
+    monkeypatch.setattr(_client, "_post", post)
+    target = LocalTarget(tmp_path, patience=60)
+    assert "a line" == await target.tail("blue", 1)
+    (tmp_path / "up.lock").unlink()
+    assert "a line" == await target.tail("blue", 1)
+    assert 6 == asked
+
+
+def _ended() -> int:
+    """The id of a process that is no more."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
 
 
 # HAProxy

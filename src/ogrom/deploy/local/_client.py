@@ -22,17 +22,23 @@ _LONG: Final = 600.0
 requests has ended."""
 
 
+_STARTING: Final = 1.0
+"""Seconds in which an `ogrom up` that was started together with us has left its process id."""
+
+
 class LocalTarget:
-    """One machine's target. Implements `Target`.
+    """One machine's target. Implements `Target`. It changes with the first answer.
 
     Args:
         folder: `$OGROM_HOME/targets/<name>`.
-        patience: for how many seconds `ogrom up` may not answer, as while it is started again.
+        patience: for how many seconds `ogrom up` may not answer, as while it starts or is started
+            again. Where it has not answered yet and does not run, that is soon said.
     """
 
     def __init__(self, folder: Path, *, patience: float = 8.0) -> None:
         self._folder = folder
         self._patience = patience
+        self._has_answered = False
 
     @property
     def name(self) -> str:
@@ -80,17 +86,31 @@ class LocalTarget:
     async def _call(self, call: control.Call, kind: type[_T], seconds: float) -> _T:
         """Ask, and ask again while nobody answers: whatever is asked may be asked twice."""
         socket = run_directory(self._folder) / "control.sock"
-        until = time.monotonic() + self._patience
+        begun = time.monotonic()
         while True:
             try:
-                return await _post(socket, call, kind, seconds)
+                answer = await _post(socket, call, kind, seconds)
             except (OSError, aiohttp.ClientError) as error:
-                if time.monotonic() >= until:
+                is_known = self._has_answered or is_running(self._folder)
+                patience = self._patience if is_known else min(_STARTING, self._patience)
+                if time.monotonic() - begun >= patience:
                     raise TargetError(
                         f"`ogrom up {self.name}` is not running here: start it, in another terminal"
                         f" or as a service ({type(error).__name__} at {socket})."
                     ) from None
                 await asyncio.sleep(0.1)
+            else:
+                self._has_answered = True
+                return answer
+
+
+def is_running(folder: Path) -> bool:
+    """Whether the `ogrom up` of a target that was started last is still there."""
+    try:
+        pid = int((folder / "up.lock").read_text())
+    except (OSError, ValueError):
+        return False
+    return Path(f"/proc/{pid}").exists()
 
 
 async def _post(socket: Path, call: control.Call, kind: type[_T], seconds: float) -> _T:
