@@ -274,6 +274,8 @@ def test_a_log_is_kept_short_while_it_is_written_and_loses_nothing(tmp_path):
     assert log.stat().st_blocks * 512 < log.stat().st_size
     _logs.begin(log)
     assert not log.exists()
+    assert [] == _logs.tail(log, 9)  # what another release wrote is none of its lines
+    assert (tmp_path / "a.log.before").read_text().endswith(lines[-1] + "\n")
     assert not _logs.rotate(log, 1)
     assert _logs.tail(tmp_path / "none", 3) == []
 

@@ -51,9 +51,10 @@ def rotate(log: Path, limit: int = LIMIT) -> bool:
 
 
 def begin(log: Path) -> None:
-    """A new log, where nobody writes to the old one any more; that is kept as `<log>.1`."""
+    """A new log, where nobody writes to the old one any more; that is kept as `<log>.before`."""
+    _older(log).unlink(missing_ok=True)
     if log.exists():
-        log.replace(_older(log))
+        log.replace(log.with_name(f"{log.name}.before"))
 
 
 def tail(log: Path, lines: int) -> list[str]:
