@@ -10,6 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from ogrom.http._errors import FieldError
+from ogrom.http._wrong import Wrong, wrong
 
 MAX_QUERY_FIELDS: Final = 256
 """How many parameters a query may have."""
@@ -50,7 +51,8 @@ def query_decoder(kind: type[Any]) -> Callable[[str], Any]:
         try:
             return msgspec.convert(found, kind, strict=False)
         except msgspec.ValidationError as error:
-            raise QueryError([_query_error(str(error), known)]) from None
+            told = wrong(found, kind, strict=False) or [Wrong(str(error))]
+            raise QueryError([_query_error(each, known) for each in told]) from None
 
     return decode
 
@@ -88,8 +90,8 @@ def _text(raw: str, name: str) -> str:
         raise QueryError([FieldError(shown, "It is not UTF-8 when percent-decoded.")]) from None
 
 
-def _query_error(message: str, known: Sequence[str]) -> FieldError:
-    what, steps = _split(message)
+def _query_error(told: Wrong, known: Sequence[str]) -> FieldError:
+    what, steps = _split(told)
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL):
         return FieldError(
             f"?{unknown[1]}", f"There is no such parameter; there are: {', '.join(known)}."
@@ -99,9 +101,9 @@ def _query_error(message: str, known: Sequence[str]) -> FieldError:
     return FieldError(f"?{steps[0]}" if steps else "?", f"{what}.")
 
 
-def field_error(error: msgspec.ValidationError) -> FieldError:
-    """What msgspec says of a content, as a JSON pointer and a sentence."""
-    what, steps = _split(str(error))
+def field_error(told: Wrong) -> FieldError:
+    """What is wrong with a content, as a JSON pointer and a sentence."""
+    what, steps = _split(told)
     if named := re.fullmatch(r"(Object (?:missing required|contains unknown) field) `(.*)`", what):
         steps.append(named[2])
         what = "It must be given" if "missing" in named[1] else "There is no such field"
@@ -109,14 +111,17 @@ def field_error(error: msgspec.ValidationError) -> FieldError:
     return FieldError("#" + "".join(f"/{step}" for step in escaped), f"{what}.")
 
 
-def _split(message: str) -> tuple[str, list[str]]:
-    """Msgspec's message, and its path (`$.a[0]`) as steps. A key of a mapping is `[...]` there."""
-    found = _WHERE.match(message)
+def _split(told: Wrong) -> tuple[str, list[str]]:
+    """Msgspec's words, and its path (`$.a[0]`) as steps. A key of a mapping is `[...]` there."""
+    found = _WHERE.match(told.message)
     assert found is not None
     path = (found["path"] or "").removeprefix("key in ").removeprefix("$")
     return found["what"].rstrip("."), [
-        step.removeprefix(".").strip("[]") or "-"
-        for step in re.findall(r"\.[^.\[]+|\[[^\]]*\]", path)
+        *told.steps,
+        *(
+            step.removeprefix(".").strip("[]") or "-"
+            for step in re.findall(r"\.[^.\[]+|\[[^\]]*\]", path)
+        ),
     ]
 
 

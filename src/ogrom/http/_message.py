@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -179,7 +179,11 @@ class Context(Struct, eq=False):
     def body(self, kind: type[T]) -> T:
         """The decoded content, of the type that the resource names as `body`."""
         value = self._body
-        return value if isinstance(value, kind) else _not_there(value, kind, "body")
+        try:
+            there = isinstance(value, kind)
+        except TypeError:  # such as list[Draft]
+            there = isinstance(value, get_origin(kind) or object)
+        return cast("T", value) if there else _not_there(value, kind, "body")
 
     def principal(self, kind: type[T]) -> T:
         """Who asks: what the resource's `authorized` returned."""

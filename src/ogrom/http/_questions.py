@@ -5,7 +5,7 @@ Each gets the walk and says yes or no. A few note why, for the trace.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,7 @@ from ogrom.http._content import (
 )
 from ogrom.http._cors import is_preflight as asks_before
 from ogrom.http._errors import BadRequest, ContentTooLarge, FieldError, UnprocessableContent
+from ogrom.http._media import FORM
 from ogrom.http._message import METHODS
 from ogrom.http._negotiate import (
     choose_charset,
@@ -38,6 +39,7 @@ from ogrom.http._negotiate import (
 )
 from ogrom.http._outcome import Accepted, Created, SeeOther, Updated
 from ogrom.http._walk import Reader, Walk
+from ogrom.http._wrong import Wrong, wrong
 
 READS: Final = frozenset({"GET", "HEAD"})
 OVERWRITES: Final = frozenset({"PUT", "PATCH", "DELETE"})
@@ -281,10 +283,26 @@ def content_valid(walk: Walk) -> bool:
     if error is None:
         return True
     assert isinstance(error, msgspec.ValidationError)
+    told = _all_wrong(walk) or [Wrong(str(error))]
     walk.refusal = UnprocessableContent(
-        "The content is not what this resource takes.", errors=[field_error(error)]
+        "The content is not what this resource takes.", errors=list(map(field_error, told))
     )
     return False
+
+
+def _all_wrong(walk: Walk) -> list[Wrong]:
+    """What is wrong with the content; nothing where that cannot be told apart."""
+    reader = _reader(walk)
+    assert reader is not None
+    field = walk.header("content-type")
+    media = reader.media[(0 if field is None else _media_index(reader, field)) or 0]
+    assert media.decoder is not None
+    try:
+        value = media.decoder(Any)(walk.content)
+        kind = walk.resource.body_of(walk.request.method)
+        return wrong(value, kind, strict=media is not FORM)
+    except (ValueError, TypeError, RecursionError):  # a media type of somebody's own, or too deep
+        return []
 
 
 # conditional requests

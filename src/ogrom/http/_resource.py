@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, get_origin
 
 from msgspec.inspect import CustomType, type_info
 
@@ -271,7 +271,7 @@ _TWO_ARGUMENTS: Final = frozenset(
 def _check_functions(resource: Resource[Any]) -> str | None:
     for field in fields(resource):
         value = getattr(resource, field.name)
-        if isinstance(value, type) or not callable(value):
+        if isinstance(value, type) or get_origin(value) is not None or not callable(value):
             continue
         two = field.name in _TWO_ARGUMENTS
         if not two and field.name not in _ONE_ARGUMENT and field.name not in HANDLERS:
