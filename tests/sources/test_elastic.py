@@ -298,6 +298,27 @@ async def test_removed_between_search_and_fetch(
     assert tuple(doc(n).body for n in range(104, 124)) == page.bodies
 
 
+async def test_what_was_found_cannot_be_fetched(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a part of the engine is away between the two questions: nobody gets half a page."""
+    index = ElasticIndex(engine, "de", SCHEMA)
+    await publish(index, tmp_path, map(doc, range(30)))
+    for _ in range(2):
+        await index.search(Search())
+    ask = engine.ask
+
+    async def lacking(into: Any, method: str, path: str, *more: Any, **rest: Any) -> Any:
+        answer = await ask(into, method, path, *more, **rest)
+        return into(docs=answer.docs[1:]) if "_mget" in path else answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "ask", lacking)
+        with pytest.raises(Unavailable, match="1 documents that were found in"):
+            await index.search(Search(offset=4))
+    assert 20 == len((await index.search(Search(offset=4))).bodies)
+
+
 async def test_of_two_writers_one_wins(engine: Engine, tmp_path: Path) -> None:
     """The other hears so, and leaves nothing behind; be the store empty at first or not."""
     index = ElasticIndex(engine, "de", SCHEMA)

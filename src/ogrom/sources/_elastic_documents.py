@@ -12,7 +12,8 @@ from typing import Final
 from msgspec import Struct, field
 
 from ogrom.sources._asking import Hit, Kept
-from ogrom.sources._engine import Engine, Gone
+from ogrom.sources._engine import Engine
+from ogrom.sources._errors import Unavailable
 
 MOST_BYTES: Final = 8 << 20
 """How much is kept of one index; what was fetched first goes first."""
@@ -51,15 +52,15 @@ class Documents:
             brought: whether the bodies are in them.
 
         Raises:
-            Gone: the generation is not there any more.
-            Unavailable: what is missing cannot be fetched.
+            Unavailable: what is missing cannot be fetched, such as where the generation was removed.
         """
         kept: Mapping[str, bytes] = self._kept if name == self._name else {}
         bodies = [kept.get(hit.id) for hit in hits]
         missing = {
             hit.id: hit.source.body for hit, body in zip(hits, bodies, strict=True) if body is None
         }
-        self.are_new = len(missing) > _MUCH * len(hits)
+        if hits:
+            self.are_new = len(missing) > _MUCH * len(hits)
         if missing:
             if not brought:
                 missing = await self._fetch(name, list(missing))
@@ -75,8 +76,9 @@ class Documents:
         path = f"{name}/_mget?realtime=false&_source=body"
         answer = await self._engine.ask(_Many, "POST", path, {"ids": ids})
         found = {one.id: one.source.body for one in answer.docs if one.found}
-        if len(found) < len(ids):  # of what never changes: it was removed between the two questions
-            raise Gone(f"{self._engine.where.url} has removed {name} meanwhile.")
+        if len(found) < len(ids):  # removed between the two questions, or out of reach
+            lack = f"{len(ids) - len(found)} documents that were found in {name}"
+            raise Unavailable(f"{self._engine.where.url} does not give {lack}.")
         return found
 
     def _keep(self, name: str, bodies: dict[str, bytes]) -> None:
