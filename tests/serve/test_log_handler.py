@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,20 @@ def test_an_exception_comes_with_its_stack(told):
     [line] = lines()
     assert ("KeyError", r"'nothing\nhere'") == (line["error.type"], line["error.message"])
     assert "test_an_exception_comes_with_its_stack" in line["error.stack_trace"]
+
+
+def test_what_is_no_utf8_is_told_all_the_same(told):
+    """Such as the name of a file; and nothing that was told with it is lost."""
+    logger, lines = told
+    name = b"photo-\xe4.jpg".decode("utf-8", "surrogateescape")
+    logger.warning("before")
+    try:
+        Path(name).read_bytes()
+    except FileNotFoundError:
+        logger.exception("%s is away", name)
+    before, line = lines()
+    assert ("before", r"photo-\udce4.jpg is away") == (before["message"], line["message"])
+    assert r"photo-\udce4.jpg" in line["error.message"]
 
 
 def test_what_is_less_than_a_warning_is_not_told(told):

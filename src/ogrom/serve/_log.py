@@ -297,7 +297,7 @@ class LogHandler(logging.Handler):
             "@timestamp": record.created,
             "log.level": level,
             "log.logger": record.name,
-            "message": record.getMessage(),
+            "message": _sound(record.getMessage()),
         }
         if record.exc_info is not None and record.exc_info[1] is not None:
             line |= zip(_ERROR, _error(record.exc_info[1]), strict=True)
@@ -309,7 +309,13 @@ _ERROR: Final = "error.type", "error.message", "error.stack_trace"
 
 def _error(error: BaseException) -> tuple[str, str, str]:
     """Its type, its message and its traceback."""
-    return type(error).__name__, str(error), "".join(traceback.format_exception(error))
+    whole = "".join(traceback.format_exception(error))
+    return type(error).__name__, _sound(str(error)), _sound(whole)
+
+
+def _sound(text: str) -> str:
+    """The text as it can be written: names of files may have in them what is no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def to_stdout(line: bytes) -> None:
