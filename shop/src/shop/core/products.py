@@ -1,6 +1,6 @@
 """Products: searching the catalogue, and one of them."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -113,7 +113,7 @@ class _Listed:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str], Written] = {}
 
-    def of(self, ctx: Context, products: Iterable[Product]) -> list[Written]:
+    def of(self, ctx: Context, products: Sequence[Product]) -> list[Written]:
         """The same products, in the same order."""
         kept, here = self._kept, ctx.request.path
         keys = [(here, each.id, each.revision) for each in products]
