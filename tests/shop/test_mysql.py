@@ -95,6 +95,7 @@ async def test_begun_without_it(tmp_path, own):
             async with asyncio.timeout(30):
                 while (await get("/-/ready"))[2]["status"] != "ready":
                     await asyncio.sleep(0.05)
+        server.stop()  # by now all of the log is written
         log = server.log.read_text()
         assert "sql is ready now" in log
         assert own.known()["password"] not in log

@@ -118,4 +118,5 @@ async def test_a_dead_identity_api_takes_down_what_needs_it_and_nothing_else(ser
                         break
                     time.sleep(0.1)
                 assert 404 == code  # her token is known again
-            assert "demo-secret" not in shop.log.read_text()
+        shop.stop()  # by now all of the log is written
+        assert "demo-secret" not in shop.log.read_text()
