@@ -73,6 +73,14 @@ test-search: setup ## All that searches, on another engine; SEARCH_ENGINE=2, 3 o
 		tests/shop/test_elastic_products.py tests/shop/test_products.py \
 		tests/shop/test_catalogue.py tests/shop/test_api.py
 
+# SQL_SERVER reaches all that starts a database, make run SOURCES=real too: tools/databases.py
+.PHONY: test-sql
+test-sql: setup ## All that asks a database, on another server; SQL_SERVER=mariadb or mysql
+	@echo "== SQL, on $(or $(SQL_SERVER),mariadb)"
+	@$(BIN)/pytest -q -n $(WORKERS) tests/sources/test_database.py tests/sources/test_mysql.py \
+		tests/sources/test_sql.py tests/test_sources_tool.py tests/serve/test_telemetry.py \
+		tests/deploy/local/test_schema.py tests/faults tests/shop
+
 .PHONY: fuzz
 fuzz: setup ## All that reads what clients write, fuzzed for a while; SECONDS=60
 	@echo "== fuzz: $(SECONDS) s, half of it whole connections"

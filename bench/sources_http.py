@@ -284,7 +284,7 @@ def main() -> None:
     with TemporaryDirectory() as directory:
         folder = Path(directory)
         with tool.used(folder / "sources"):
-            tool.start(folder / "sources", ["mariadb", "opensearch"])
+            tool.start(folder / "sources", ["database", "opensearch"])
             costs = measured(folder, tool.environment(folder / "sources"))
     rows: list[list[object]] = []
     for case, kind, source in ROWS:

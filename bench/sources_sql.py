@@ -65,15 +65,15 @@ def measure(where: str, python: str, file: str, how: str) -> dict[str, float]:
 
 def main() -> None:
     """All in turn, so many rounds; then the table."""
-    tool: Any = importlib.import_module("mariadb")
+    tool: Any = importlib.import_module("databases")
     with TemporaryDirectory() as directory:
         places = {"SQLite": f"{directory}/shop.db"}
-        server = tool.Server(Path(directory) / "mariadb")
+        server = tool.Server(Path(directory) / "database")
         try:
             server.start(tls=False)
-            places["MariaDB"] = server.url()
+            places[server.product.title] = server.url()
         except tool.Missing as error:
-            print(f"without MariaDB: {error}", file=sys.stderr)
+            print(f"without {server.product.title}: {error}", file=sys.stderr)
         try:
             for place in places.values():
                 asyncio.run(fill(place))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sources
 from opensearch import Node
-from support.mariadb import Server, fresh
+from support.database import Server, fresh
 from support.real import Real
 
 
@@ -57,15 +57,15 @@ def own_node(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 
 @pytest.fixture(scope="session")
-def mariadb(real: Real) -> Server:
-    """A real MariaDB, which goes on for others; without one, tests are skipped."""
-    real.start("mariadb")
-    return Server(real.folder / "mariadb")
+def database(real: Real) -> Server:
+    """A real MariaDB or MySQL, which goes on for others; without one, tests are skipped."""
+    real.start("database")
+    return real.database
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.slow)])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """A database that is empty: a file that is not there yet, and one of a real MariaDB."""
+    """A database that is empty: a file that is not there yet, and one of a real server."""
     if request.param == "sqlite":
         return tmp_path / "notes.db"
-    return fresh(request.getfixturevalue("mariadb").url())
+    return fresh(request.getfixturevalue("database").url())

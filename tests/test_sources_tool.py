@@ -8,10 +8,13 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import databases
 import pytest
 import sources
 
 pytestmark = pytest.mark.slow
+
+TOOLS = Path(sources.__file__).parent
 
 USER = """
 import sys
@@ -115,7 +118,28 @@ def test_a_command_on_all_of_them(tmp_path):
         while any(one.tells() for one in sources.sources(tmp_path).values()):
             assert time.monotonic() < end
             time.sleep(0.05)
-        for name in ("MariaDB", "OpenSearch", "identity API", "rsyslog"):
+        for name in (databases.product().title, "OpenSearch", "identity API", "rsyslog"):
             assert f"{name}:" in told
         assert said[0].decode().split(":")[2].partition("@")[0] not in told  # the password
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("env", "status", "said"),
+    [
+        ({"SQL_SERVER": "oracle"}, 1, "SQL_SERVER=oracle: there are mariadb, mysql."),
+        ({"SQL_SERVER": "mysql", "MYSQLD": "/no"}, sources.MISSING, "MYSQLD=/no is no program"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["sources.py --dir {} start database", "databases.py start --dir {}"]
+)
+def test_which_database(tmp_path, command, env, status, said):
+    """By the environment, and what is wrong with it in one line."""
+    words = [sys.executable, *command.format(tmp_path).split()]
+    done = subprocess.run(
+        words, cwd=TOOLS, env={**os.environ, **env}, capture_output=True, text=True, check=False
+    )
+    assert status == done.returncode
+    assert said in done.stderr
+    assert 1 == len(done.stderr.splitlines())

@@ -42,6 +42,11 @@ def find(program: str, package: str, *, cache: Path = CACHE) -> Path:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     if (there := shutil.which(program, path=path)) is not None:
         return Path(there)
+    return unpacked(program, package, cache=cache)
+
+
+def unpacked(program: str, package: str, *, cache: Path = CACHE) -> Path:
+    """Where a program is in a package that was unpacked earlier, or is now; see `find`."""
     root = cache / package
     if not root.is_dir():
         _unpack(package, root)

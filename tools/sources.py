@@ -1,4 +1,4 @@
-"""The shop's sources as real servers on this machine: MariaDB, OpenSearch, an identity API, rsyslog.
+"""The shop's sources as real servers on this machine: MariaDB or MySQL, OpenSearch, an identity API, rsyslog.
 
     .venv/bin/python tools/sources.py run COMMAND…    runs a command on them; the last user ends them
     .venv/bin/python tools/sources.py start [NAME…]   starts them until `stop`; prints what to export
@@ -32,8 +32,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import databases
 import local
-import mariadb
 import opensearch
 import rsyslog
 
@@ -45,8 +45,8 @@ PRODUCTS = "2000"
 
 PATIENCE = 60.0
 MISSING = 3
-FAILED = (mariadb.Failed, opensearch.CannotStart, rsyslog.Failed)
-MISSES = (mariadb.Missing, opensearch.Missing, rsyslog.Missing)
+FAILED = (databases.Failed, opensearch.CannotStart, rsyslog.Failed)
+MISSES = (databases.Missing, opensearch.Missing, rsyslog.Missing)
 
 
 class Identity:
@@ -74,7 +74,7 @@ class Identity:
         return pid if local.command(pid)[1:] == _identity(port)[1:] else None
 
     def start(self) -> None:
-        """Start it, unless it runs; raises mariadb.Failed where it does not."""
+        """Start it, unless it runs; raises databases.Failed where it does not."""
         if self.pid() is not None:
             return
         port = local.free_port(self._told()[1])
@@ -89,7 +89,7 @@ class Identity:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 return
             time.sleep(0.05)
-        raise mariadb.Failed(f"the identity API did not start: see {self._log}")
+        raise databases.Failed(f"the identity API did not start: see {self._log}")
 
     def stop(self) -> None:
         """End it, if it runs."""
@@ -121,7 +121,8 @@ class Source(NamedTuple):
 
 def sources(folder: Path) -> dict[str, Source]:
     """All of them, by name, in one folder."""
-    database = mariadb.Server(folder / "mariadb")
+    product = databases.product()
+    database = databases.Server(folder / product.name)
     node = opensearch.Node(folder / "opensearch")
     identity = Identity(folder)
     receiver = rsyslog.Rsyslog(folder / "rsyslog")
@@ -136,9 +137,9 @@ def sources(folder: Path) -> dict[str, Source]:
         return None if pid is None else variables
 
     return {
-        "mariadb": Source(
-            "MariaDB",
-            mariadb.install,
+        "database": Source(
+            product.title,
+            databases.install,
             lambda: database.start(tls=False),
             database.stop,
             lambda: told(database.pid(), OGROM_DB=database.url(), OGROM_DEMO="1"),
@@ -173,7 +174,7 @@ def start(folder: Path, names: Iterable[str] = ()) -> dict[str, Source]:
     """Start these of them, or all, where they do not run; all of them.
 
     Raises:
-        mariadb.Failed, opensearch.CannotStart, rsyslog.Failed: one is missing, or does not start.
+        databases.Failed, opensearch.CannotStart, rsyslog.Failed: one is missing, or does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
@@ -291,9 +292,9 @@ def main(arguments: list[str]) -> int:
     folder = asked.dir.resolve()
     if asked.what == "run" and not shutil.which(asked.rest[0] if asked.rest else ""):
         parser.error(f"run what? {asked.rest[0] if asked.rest else 'Name a command'} is no command")
-    if asked.what == "start" and (unknown := {*asked.rest} - {*sources(folder)}):
-        parser.error(f"{', '.join(unknown)}: there are {', '.join(sources(folder))}")
     try:
+        if asked.what == "start" and (unknown := {*asked.rest} - {*sources(folder)}):
+            parser.error(f"{', '.join(unknown)}: there are {', '.join(sources(folder))}")
         match asked.what:
             case "run":
                 return run(folder, asked.rest)

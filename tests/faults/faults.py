@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from databases import product
 from faults.traffic import KEPT, NEEDS, RATE, Acked, Answer, Traffic, traffic
 from faults.world import SECRET, World
 
@@ -329,8 +330,8 @@ _SQL, _SEARCH, _USERS = frozenset({"sql"}), frozenset({"search"}), frozenset({"u
 _LOG: frozenset[str] = frozenset({"logstash"})
 
 FAULTS = (
-    Fault("MariaDB frozen", _SQL, _database_frozen, short=5),
-    Fault("MariaDB killed, started again", _SQL, _database_killed),
+    Fault(f"{product().title} frozen", _SQL, _database_frozen, short=5),
+    Fault(f"{product().title} killed, started again", _SQL, _database_killed),
     Fault("OpenSearch frozen", _SEARCH, _search_frozen, short=5),
     Fault("OpenSearch killed, started again", _SEARCH, _search_killed, short=None),
     Fault("identity API answers in 30 s", _USERS, _identity("slow"), short=5),

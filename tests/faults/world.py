@@ -1,4 +1,4 @@
-"""The shop on a real MariaDB, OpenSearch, identity API and rsyslog, each of which can be broken."""
+"""The shop on a real MariaDB or MySQL, OpenSearch, identity API and rsyslog, each of which can be broken."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import opensearch
 import pytest
 import rsyslog
 from opensearch import Node
-from support.mariadb import Missing, Server, fresh
+from support.database import Missing, Server, fresh
 from support.server import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.database = Server(folder / "mariadb")
+        self.database = Server(folder / "database")
         self.node = Node(folder / "opensearch")
         self.identity = Identity()
         self.receiver = rsyslog.Rsyslog(folder / "rsyslog")

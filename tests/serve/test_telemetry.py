@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import databases
 import pytest
 import pytest_asyncio
 
@@ -110,7 +111,8 @@ async def test_statements_are_spans(db, where, exporter):
     assert trace.StatusCode.UNSET is own.status.status_code
     assert ("INSERT notes", "SELECT notes") == (insert.name, select.name)
     told = dict(select.attributes)
-    assert ("mariadb" if str(where).startswith("mysql") else "sqlite") == told["db.system.name"]
+    expected = databases.product().name if str(where).startswith("mysql") else "sqlite"
+    assert expected == told["db.system.name"]
     assert "SELECT text FROM notes WHERE id = :id" == told["db.query.text"]
     assert ("SELECT", "notes") == (told["db.operation.name"], told["db.collection.name"])
     assert told["db.namespace"]

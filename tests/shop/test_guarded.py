@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from support.mariadb import fresh
+from support.database import fresh
 
 from ogrom.http import Service
 from ogrom.http.testing import Reply, ask_async
@@ -20,9 +20,9 @@ BASE = "/v1/de-DE"
 
 
 @pytest.fixture
-def own(tmp_path, mariadb):
+def own(tmp_path, database):
     """A server that a test may stop."""
-    server = type(mariadb)(tmp_path / "own")
+    server = type(database)(tmp_path / "own")
     server.start(tls=False)
     yield server
     server.stop()

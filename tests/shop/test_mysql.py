@@ -9,7 +9,7 @@ import time
 
 import aiohttp
 import pytest
-from support.mariadb import fresh
+from support.database import fresh
 from support.server import shop_server
 
 pytestmark = pytest.mark.slow
@@ -18,9 +18,9 @@ ANNA = {"Authorization": "Bearer demo-anna"}
 
 
 @pytest.fixture
-def own(tmp_path, mariadb):
+def own(tmp_path, database):
     """A server that a test may stop."""
-    server = type(mariadb)(tmp_path / "own")
+    server = type(database)(tmp_path / "own")
     server.start(tls=False)
     yield server
     server.stop()
@@ -37,16 +37,16 @@ def shop(*arguments, **env):
 
 WRONG = {
     "mysql://u:s3cret@127.0.0.1:1/": "OGROM_DB: .*name the database",
-    "mysql://ogrom:s3cret@{place}/ogrom": "Access denied.*Look at the user's rights",
+    "mysql://ogrom:s3cret@{place}/ogrom": "Access denied.*Look at user and password",
     "mysql://{login}@{place}/s3cret_none": "Unknown database.*Make the database",
 }
 
 
 @pytest.mark.parametrize("url", WRONG)
 @pytest.mark.parametrize("what", [("serve", "--port", "0"), ("migrate",)])
-def test_a_wrong_one_stops_it(tmp_path, mariadb, url, what):
+def test_a_wrong_one_stops_it(tmp_path, database, url, what):
     """With one line that says which and why, and not the password."""
-    login, _, rest = mariadb.url().removeprefix("mysql://").partition("@")
+    login, _, rest = database.url().removeprefix("mysql://").partition("@")
     url_given = url.format(login=login, place=rest.partition("/")[0])
     done = shop(*what, OGROM_DB=url_given, OGROM_STATE=str(tmp_path))
     said = done.stdout + done.stderr
@@ -101,17 +101,17 @@ async def test_begun_without_it(tmp_path, own):
         assert own.known()["password"] not in log
 
 
-def test_migrating_by_hand(mariadb):
+def test_migrating_by_hand(database):
     """The first time there is something to do."""
-    url = fresh(mariadb.url())
+    url = fresh(database.url())
     first, second = (shop("migrate", OGROM_DB=url) for _ in range(2))
     assert "Step 1: users" in first.stdout
     assert second.stdout.startswith("0 of ")
 
 
-async def test_a_shared_database_gets_no_demo(tmp_path, mariadb):
+async def test_a_shared_database_gets_no_demo(tmp_path, database):
     """A token that anybody can read lets nobody in."""
-    url = fresh(mariadb.url())
+    url = fresh(database.url())
     with shop_server(tmp_path / "state", OGROM_DB=url, OGROM_DEMO="") as server:
         async with aiohttp.ClientSession(headers=ANNA) as session:
             answer = await session.post(

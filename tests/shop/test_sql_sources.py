@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.mariadb import fresh
+from support.database import fresh
 
 from ogrom.sources.sql import Constraint, Db, Duplicate, connect, migrate
 from shop.protocols import LOCALES, CommentPage, User

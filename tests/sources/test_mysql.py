@@ -13,10 +13,11 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from msgspec import Struct, json
-from support.mariadb import Missing, Server, fresh
+from support.database import Missing, Server, fresh
 
 from ogrom import deadline
 from ogrom.metrics import text
@@ -50,8 +51,8 @@ class Row(Struct, frozen=True):
 
 
 @pytest.fixture
-def url(mariadb: Server) -> str:
-    return fresh(mariadb.url())
+def url(database: Server) -> str:
+    return fresh(database.url())
 
 
 @pytest.fixture
@@ -62,12 +63,19 @@ async def db(url: str) -> AsyncGenerator[Db, None]:
 
 
 @pytest.fixture
-def own(tmp_path: Path, mariadb: Server) -> Iterator[Server]:
+def own(tmp_path: Path, database: Server) -> Iterator[Server]:
     """A server that a test may stop and freeze."""
     server = Server(tmp_path / "own")
     server.start(tls=False)
     yield server
     server.stop()
+
+
+async def told(server: Server, db: Db, table: str, name: str) -> str:
+    """What the server says of its own state."""
+    place = {"mariadb": "information_schema", "mysql": "performance_schema"}[server.product.name]
+    sql = f"SELECT variable_value FROM {place}.{table} WHERE variable_name = :name"
+    return await db.one(str, sql, name=name) or ""  # type: ignore[arg-type]
 
 
 def figure(db: Db, name: str) -> float:
@@ -260,15 +268,11 @@ class TestConnections:
                 pass
         assert wrong.split(":")[2].split("@")[0] not in str(caught.value)
 
-    async def test_statements_are_forgotten_in_time(self, db: Db) -> None:
+    async def test_statements_are_forgotten_in_time(self, database: Server, db: Db) -> None:
         """The server's room for them is not ours alone."""
         for n in range(150):
             assert n == await db.one(int, f"SELECT {n}")  # type: ignore[arg-type]
-        kept = (
-            "SELECT CAST(variable_value AS INTEGER) FROM information_schema.global_status"
-            " WHERE variable_name = 'PREPARED_STMT_COUNT'"
-        )
-        assert (await db.one(int, kept) or 999) < 130
+        assert 0 < int(await told(database, db, "global_status", "Prepared_stmt_count")) < 130
 
     async def test_a_schema_that_changes_under_it(self, db: Db) -> None:
         """A statement prepared before is prepared anew."""
@@ -342,7 +346,7 @@ class TestServer:
                 deadline.set(seconds=None)
             assert await works_again(db) < 10
 
-    async def test_a_replica(self, own: Server, mariadb: Server) -> None:
+    async def test_a_replica(self, own: Server, database: Server) -> None:
         """Only what may be stale is read there; without it, the primary answers."""
         theirs = fresh(own.url())
         async with connect(theirs) as db:
@@ -350,12 +354,12 @@ class TestServer:
         _, _, place = theirs.rpartition("@")
         place, _, name = place.partition("/")
         user = "CREATE USER IF NOT EXISTS pair@'%' IDENTIFIED BY 'x'"
-        for server in (own, mariadb):
+        for server in (own, database):
             async with connect(server.url()) as db:
                 await db.execute(user)
                 await db.execute("GRANT ALL ON *.* TO pair@'%'")
-        ours = mariadb.url().replace("/ogrom", f"/{name}")
-        async with connect(mariadb.url()) as db:
+        ours = database.url().replace("/ogrom", f"/{name}")
+        async with connect(database.url()) as db:
             await db.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
         _, _, primary = ours.rpartition("@")
         async with connect(f"mysql://pair:x@{primary}?replica={place}") as db:
@@ -370,7 +374,35 @@ class TestServer:
             assert "primary" == await db.stale().one(str, "SELECT name FROM who")
             assert "primary" == await db.stale().one(str, "SELECT name FROM who")
 
-    async def test_tls(self, tmp_path: Path, mariadb: Server) -> None:
+    @pytest.mark.parametrize(
+        ("how", "advice"),
+        [
+            ("IDENTIFIED BY 'secret' ACCOUNT LOCK", "locked. Unlock the account"),
+            ("IDENTIFIED BY 'secret' PASSWORD EXPIRE", "PASSWORD|password.* Give the user a new"),
+            ("IDENTIFIED BY 'secret' REQUIRE SSL", "Access denied.*by TLS"),
+            ("IDENTIFIED BY 'other'", "Access denied.*Look at user and password"),
+        ],
+    )
+    async def test_who_is_not_let_in(self, database: Server, how: str, advice: str) -> None:
+        """It is never the question's fault, and the message says what to do."""
+        name = f"u{os.urandom(6).hex()}"
+        async with connect(database.url()) as db:
+            await db.execute(f"CREATE USER {name}@'%' {how}")  # type: ignore[arg-type]
+            await db.execute(f"GRANT ALL ON ogrom.* TO {name}@'%'")  # type: ignore[arg-type]
+        url = urlsplit(database.url())
+        login = f"{name}:secret@{url.hostname}:{url.port}"
+        with pytest.raises(Unavailable, match=advice) as raised:
+            async with connect(url._replace(netloc=login).geturl()) as db:
+                await db.one(int, "SELECT 1")
+        assert "secret" not in str(raised.value)
+
+    async def test_no_tls_to_trust(self, database: Server) -> None:
+        """It speaks none, or its certificate is its own: waiting does not help."""
+        with pytest.raises(Unavailable, match="Look at ssl= and ca= in the URL"):
+            async with connect(f"{database.url()}?ssl=verify"):
+                pass
+
+    async def test_tls(self, tmp_path: Path, database: Server) -> None:
         """With an authority it must prove itself; without one it is encrypted all the same."""
         server = Server(tmp_path / "tls")
         try:
@@ -380,15 +412,11 @@ class TestServer:
                 raise
             pytest.skip(str(error))
         try:
-            cipher = (
-                "SELECT variable_value FROM information_schema.session_status"
-                " WHERE variable_name = 'SSL_CIPHER'"
-            )
             for query in (f"ca={server.directory}/ca.pem", "ssl=on"):
                 async with connect(f"{server.url()}?{query}") as db:
-                    assert await db.one(str, cipher)
+                    assert await told(server, db, "session_status", "Ssl_cipher")
             async with connect(server.url()) as db:
-                assert not await db.one(str, cipher)
+                assert not await told(server, db, "session_status", "Ssl_cipher")
             with pytest.raises(Unavailable, match="certificate"):
                 async with connect(f"{server.url()}?ssl=verify"):
                     pass

@@ -194,7 +194,11 @@ class TestWriting:
                 Constraint,
                 "NOT NULL.*notes.text|text.*null",
             ),
-            ("INSERT INTO notes (text, stars) VALUES ('b', 6)", Constraint, "CHECK|CONSTRAINT"),
+            (
+                "INSERT INTO notes (text, stars) VALUES ('b', 6)",
+                Constraint,
+                "CHECK|CONSTRAINT|Check constraint",
+            ),
             ("INSERT INTO replies (note_id) VALUES (7)", Constraint, "FOREIGN KEY|foreign key"),
             (
                 "INSERT INTO nots (text) VALUES ('b')",

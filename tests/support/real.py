@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from secrets import token_hex
 
+import databases
 import pytest
 import sources
 from rsyslog import Rsyslog
 
-from support.mariadb import fresh
+from support.database import Server, fresh
 
 
 class Real:
@@ -38,6 +39,11 @@ class Real:
             "OGROM_DB": fresh(told["OGROM_DB"]),
             "OGROM_SEARCH": f"{engine}/t{token_hex(4)}",
         }
+
+    @property
+    def database(self) -> Server:
+        """The MariaDB or MySQL."""
+        return Server(self.folder / databases.product().name)
 
     @property
     def lines(self) -> Path:

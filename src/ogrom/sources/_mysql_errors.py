@@ -1,6 +1,7 @@
 """MySQL's and MariaDB's errors as ours: who must act.
 
-The numbers are https://mariadb.com/kb/en/mariadb-error-code-reference/. What is not in the table is
+The numbers are https://mariadb.com/kb/en/mariadb-error-code-reference/ and, from 3000 on, MySQL's own,
+https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html. What is not in the table is
 told by its SQLSTATE class, and what that does not tell is the programmer's.
 """
 
@@ -22,6 +23,12 @@ THERE_ALREADY = (1050, 1060, 1061, 1068, 1091, 1826, 1051, 1054, 1146)
 """A change of the schema that has been made before: it exists, or what is to go is gone."""
 
 _RIGHTS = "Look at the user's rights, and at user and password in the URL."
+_LOGIN = "Look at user and password in the URL, and whether the user has to come by TLS (ssl=on)."
+_LOCKED = "Unlock the account, or name another user in the URL."
+_EXPIRED = "Give the user a new password."
+_TLS = "Look at ssl= and ca= in the URL: the server speaks no TLS, or does not prove what ca= says."
+_NO_COLLATION = 1273
+_TOO_OLD = "MySQL 8.0.17 or newer is needed, or MariaDB 10.3 or newer."
 _ROOM = "Make room on the server's disk; then it goes on by itself."
 _AGAIN = "It recovers by itself once the server does."
 
@@ -49,12 +56,12 @@ _ADVICE = {
     1021: _ROOM,
     1114: _ROOM,
     1044: _RIGHTS,
-    1045: _RIGHTS,
+    1045: _LOGIN,
     1049: "Make the database, or name another in the URL.",
     1142: _RIGHTS,
     1143: _RIGHTS,
     1227: _RIGHTS,
-    1698: _RIGHTS,
+    1698: _LOGIN,
     1030: "Look into the server's log.",
     1037: _AGAIN,
     1041: _AGAIN,
@@ -64,10 +71,15 @@ _ADVICE = {
     1290: "The server only reads: name the primary in the URL.",
     1317: _AGAIN,
     1461: "Fewer connections (max=), or a larger max_prepared_stmt_count.",
+    1820: _EXPIRED,
+    1862: _EXPIRED,
     1836: "The server only reads: name the primary in the URL.",
     1927: _AGAIN,
     1969: "It took longer than read_timeout= allows.",
     3024: "It took longer than read_timeout= allows.",
+    3118: _LOCKED,
+    3159: "It wants TLS: add ssl=on to the URL, or ca=FILE with the authorities that it is known by.",
+    4151: _LOCKED,
 }
 """What to do where the server cannot; all of these are Unavailable."""
 
@@ -92,14 +104,18 @@ def is_answer(error: BaseException) -> bool:
 
 
 def explained(error: Exception, place: object, sql: str = "") -> SourceError:
-    """The error as ours."""
+    """The error as ours; one without a statement is that we are not let in."""
     code = number(error)
-    said = str(error.args[1]) if len(error.args) > 1 else str(error)
+    said = (str(error.args[1]) if len(error.args) > 1 else str(error)).rstrip(".")
     if code in _ADVICE:
         return Unavailable(f"{place}: {said}. {_ADVICE[code]}")
+    if "[SSL" in said:
+        return Unavailable(f"{place}: {said}. {_TLS}")
     if not is_answer(error):
         return Unavailable(f"{place}: {said or type(error).__name__}. {_AGAIN}")
     kind = _BY_NUMBER.get(code) or _BY_CLASS.get(str(getattr(error, "sqlstate", ""))[:2], Misuse)
+    if not sql and not issubclass(kind, Unavailable):
+        return Unavailable(f"{place}: {said}. {_TOO_OLD if code == _NO_COLLATION else ''}".rstrip())
     if kind is Misuse:
         return Misuse(f"{said}: {excerpt(sql)}")
     if issubclass(kind, Unavailable):

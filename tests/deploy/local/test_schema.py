@@ -1,9 +1,9 @@
 """A deploy brings a real MariaDB's schema forward, before any traffic, while the old release serves."""
 
 import pytest
+from support.database import fresh
 from support.deployer import SETTINGS
 from support.load import Load
-from support.mariadb import fresh
 from support.server import free_port
 from support.up import Untimed, release, running
 
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.slow
 
 
 async def test_steps_are_made_by_the_release_that_brings_them(
-    tmp_path, monkeypatch: pytest.MonkeyPatch, mariadb
+    tmp_path, monkeypatch: pytest.MonkeyPatch, database
 ):
     """One that is refused changes nothing that serves; one that adds goes live under load, and what
     served before serves again after a rollback.
     """
-    url = fresh(mariadb.url())
+    url = fresh(database.url())
     env = {"OGROM_DB": url, "OGROM_DEMO": "1", "OGROM_PRODUCTS": "60"}
     for name, value in (env | {"OGROM_STATE": str(tmp_path / "state")}).items():
         monkeypatch.setenv(name, value)

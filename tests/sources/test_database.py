@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import asyncmy
 import pytest
-from support.mariadb import Server
+from support.database import Server
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +36,9 @@ async def ask(server: Server, sql: str) -> Any:
         return await cursor.fetchall()
 
 
-async def test_a_query_cancelled_in_flight_never_answers_the_next(mariadb: Server) -> None:
+async def test_a_query_cancelled_in_flight_never_answers_the_next(database: Server) -> None:
     """The driver once gave the next query the row of the one before: forty are cancelled."""
-    async with asyncmy.create_pool(**login(mariadb), minsize=1, maxsize=1) as pool:
+    async with asyncmy.create_pool(**login(database), minsize=1, maxsize=1) as pool:
 
         async def number(wanted: int, seconds: float) -> int:
             async with pool.acquire() as connection, connection.cursor() as cursor:
@@ -54,7 +54,7 @@ async def test_a_query_cancelled_in_flight_never_answers_the_next(mariadb: Serve
             assert turn == await asyncio.wait_for(number(turn, 0), 30)
 
 
-async def test_it_keeps_its_port_and_its_data(tmp_path: Path, mariadb: Server) -> None:
+async def test_it_keeps_its_port_and_its_data(tmp_path: Path, database: Server) -> None:
     """Stopped and started, it is the same server; another directory's goes on meanwhile."""
     server = Server(tmp_path)
     server.start(tls=False)
@@ -65,7 +65,7 @@ async def test_it_keeps_its_port_and_its_data(tmp_path: Path, mariadb: Server) -
 
         server.stop()
         assert server.pid() is None
-        assert mariadb.pid() is not None
+        assert database.pid() is not None
 
         server.start(tls=False)
         assert where == server.url()
@@ -74,9 +74,9 @@ async def test_it_keeps_its_port_and_its_data(tmp_path: Path, mariadb: Server) -
         server.stop()
 
 
-async def test_a_frozen_server_is_stopped(tmp_path: Path, mariadb: Server) -> None:
+async def test_a_frozen_server_is_stopped(tmp_path: Path, database: Server) -> None:
     """SIGSTOP does not keep it from ending; stopping what does not run is nothing."""
-    assert mariadb.pid() is not None
+    assert database.pid() is not None
     server = Server(tmp_path)
     server.start(tls=False)
     pid = server.pid()

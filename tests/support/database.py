@@ -1,4 +1,4 @@
-"""The project's own way to start MariaDB, and a new database in it."""
+"""The project's own way to start MariaDB or MySQL, and a new database in it."""
 
 import asyncio
 import secrets
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import asyncmy
-from mariadb import Missing, Server
+from databases import Missing, Server
 
 __all__ = ["Missing", "Server", "fresh"]
 
