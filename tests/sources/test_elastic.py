@@ -5,13 +5,16 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 import pytest_asyncio
+from support.certificate import certified
 
 from ogrom import deadline
 from ogrom.metrics import text
@@ -385,7 +388,11 @@ async def test_what_the_engine_refuses(engine: Engine) -> None:
         ("http:///x", "no host"),
         ("http://me:hush@h:port/x", "host or port"),
         ("http://h/Upper", "name of an index"),
-        ("http://h/a?b", "after its path"),
+        ("http://h/a?b", "where only [?]ca=FILE may be"),
+        ("https://h/a?ca=a&user=hush", "where only [?]ca=FILE may be"),
+        ("http://h/a?ca=a.pem", "for https"),
+        ("https://h/a?ca=/none.pem", "ca=/none.pem: .*No such file.*name a file of certificates"),
+        (f"https://h/a?ca={__file__}", "name a file of certificates"),
     ],
 )
 def test_a_url_that_cannot_be_right(url: str, why: str) -> None:
@@ -401,6 +408,36 @@ def test_a_url() -> None:
     assert ("https://[::1]:443", "a b") == (
         address("https://a%20b:c@[::1]/x").url, address("https://a%20b:c@[::1]/x").user
     )  # fmt: skip
+
+
+async def test_by_tls(engine: Engine, tmp_path: Path) -> None:
+    """A real engine behind a certificate that is its own authority: it is known by that, or not at all."""
+    await publish(ElasticIndex(engine, "de", SCHEMA), tmp_path, [doc(1)])
+    certificate, context = certified(tmp_path)
+    plain = urlsplit(engine.where.url)
+
+    async def pass_on(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        while data := await source.read(1 << 16):
+            to.write(data)
+            await to.drain()
+        to.close()
+
+    async def relayed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        further, to = await asyncio.open_connection(plain.hostname, plain.port)
+        with suppress(OSError):
+            await asyncio.gather(pass_on(reader, to), pass_on(further, writer))
+
+    relay = await asyncio.start_server(relayed, "127.0.0.1", 0, ssl=context)
+    port = relay.sockets[0].getsockname()[1]
+    secure = f"https://me:hush@127.0.0.1:{port}/{engine.where.prefix}"
+    async with relay, connect(f"{secure}?ca={certificate}") as known, connect(secure) as unknown:
+        assert doc(1).body == await ElasticIndex(known, "de", SCHEMA).get("d00001")
+        with pytest.raises(Unavailable, match=r"does not prove who it is.*[?]ca=FILE") as caught:
+            await unknown.ping()
+        assert "hush" not in str(caught.value)
+        async with connect(f"https://127.0.0.1:{plain.port}/a") as wrong:
+            with pytest.raises(Unavailable, match="Is it http:// there"):
+                await wrong.ping()
 
 
 async def test_filled_from_what_is_live(engine: Engine, tmp_path: Path) -> None:

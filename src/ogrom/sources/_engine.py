@@ -9,9 +9,10 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
+from ssl import SSLCertVerificationError, SSLError, create_default_context
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -57,13 +58,15 @@ class Address(NamedTuple):
     user: str
     secret: str
     prefix: str
+    ca: str = ""
+    """A file of the authorities that it is known by; those of the system where it is empty."""
 
     def __repr__(self) -> str:
         return f"Address({self.url}/{self.prefix})"
 
 
 def address(url: str) -> Address:
-    """Read `http://user:secret@host:9200/prefix`.
+    """Read `http://user:secret@host:9200/prefix`, or `https://…/prefix?ca=FILE`.
 
     Raises:
         ValueError: it cannot be right; the message says why, and does not tell the secret.
@@ -78,8 +81,7 @@ def address(url: str) -> Address:
         raise ValueError(f"it does not begin with http:// or https://; {like}")
     if not parts.hostname:
         raise ValueError(f"it names no host; {like}")
-    if parts.query or parts.fragment:
-        raise ValueError(f"it has something after its path; {like}")
+    ca = _authorities(parts)
     prefix = parts.path.strip("/") or "ogrom"
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(
@@ -87,7 +89,25 @@ def address(url: str) -> Address:
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     place = f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 9200)}"
-    return Address(place, unquote(parts.username or ""), unquote(parts.password or ""), prefix)
+    user, secret = unquote(parts.username or ""), unquote(parts.password or "")
+    return Address(place, user, secret, prefix, ca)
+
+
+def _authorities(parts: SplitResult) -> str:
+    """The file that `?ca=` names, if it does; raises ValueError."""
+    given = parse_qs(parts.query, keep_blank_values=True)
+    if parts.fragment or {*given} - {"ca"}:
+        raise ValueError("it has something after its path, where only ?ca=FILE may be")
+    if "ca" not in given:
+        return ""
+    file = given["ca"][-1]
+    if parts.scheme != "https":
+        raise ValueError("ca= is of use for https:// only")
+    try:
+        create_default_context(cafile=file)
+    except (OSError, SSLError) as error:
+        raise ValueError(f"ca={file}: {error}; name a file of certificates (PEM)") from None
+    return file
 
 
 class Gone(Misuse):
@@ -220,6 +240,13 @@ class Engine:
         url = self.where.url
         if isinstance(error, TimeoutError):
             return TimedOut(f"{url} did not answer within {seconds:.1f} s.", early=early)
+        if isinstance(error, SSLCertVerificationError):
+            return Unavailable(
+                f"{url} does not prove who it is: {error.verify_message}. Name a file of the authorities"
+                " that it is known by, at the end of its URL: ?ca=FILE"
+            )
+        if isinstance(error, SSLError):
+            return Unavailable(f"{url} speaks no TLS that we do: {error}. Is it http:// there?")
         if isinstance(error, OSError):
             return Unavailable(f"{url} cannot be reached: {error}. Is the search engine running?")
         if isinstance(error, Garbage):
@@ -328,7 +355,7 @@ async def connect(
     """The engine at this URL; nothing is asked of it yet. One for each process is enough.
 
     Args:
-        url: `http://user:secret@host:9200/prefix`.
+        url: `http://user:secret@host:9200/prefix`, or `https://…/prefix?ca=FILE`.
         patience: how many seconds a question may take; a request's deadline may be sooner.
     """
     where = address(url) if isinstance(url, str) else url
@@ -336,7 +363,7 @@ async def connect(
     if where.user:
         named = b64encode(f"{where.user}:{where.secret}".encode()).decode()
         fields["Authorization"] = f"Basic {named}"
-    wire = Wire(where.url, fields, connections=CONNECTIONS)
+    wire = Wire(where.url, fields, connections=CONNECTIONS, ca=where.ca)
     try:
         yield Engine(where, wire, patience)
     finally:

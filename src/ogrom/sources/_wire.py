@@ -155,13 +155,20 @@ class Wire:
         fields: sent with every question.
         connections: how many there may be at once; further questions wait for one, in their time.
         most: how many bytes of content are taken.
+        ca: a file of the authorities that it is known by; those of the system where it is empty.
 
     Raises:
         ValueError: a field cannot be sent.
     """
 
     def __init__(
-        self, url: str, fields: dict[str, str], *, connections: int = 64, most: int = MOST
+        self,
+        url: str,
+        fields: dict[str, str],
+        *,
+        connections: int = 64,
+        most: int = MOST,
+        ca: str = "",
     ) -> None:
         parts = urlsplit(url)
         self._secure = parts.scheme == "https"
@@ -174,6 +181,7 @@ class Wire:
             raise ValueError(f"One of the fields {', '.join(lines)} has a line end in it.")
         self._fields = "".join(f"{key}: {value}\r\n" for key, value in lines.items())
         self._most = most
+        self._ca = ca or None
         self._places = Places(connections)
         self._idle: deque[_Connection] = deque()
         self._trust: ssl.SSLContext | None = None
@@ -257,7 +265,7 @@ class Wire:
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> _Connection:
         if self._secure and self._trust is None:
-            self._trust = ssl.create_default_context()
+            self._trust = ssl.create_default_context(cafile=self._ca)
         connection = _Connection(loop, self._most)
         try:
             await loop.create_connection(
