@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+import os
 import socket
+import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from msgspec import Struct
+from support.certificate import certified
 
 from ogrom import deadline
 from ogrom.sources.http import (
@@ -106,13 +111,15 @@ async def api() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def served(application: web.Application) -> AsyncIterator[str]:
+async def served(
+    application: web.Application, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     host, port = runner.addresses[0]
-    yield f"http://{host}:{port}"
+    yield f"{'https' if tls else 'http'}://{host}:{port}"
     await runner.cleanup()
 
 
@@ -205,6 +212,31 @@ async def test_nobody_there() -> None:
             with pytest.raises(Unavailable, match="cannot be reached") as caught:
                 await client.get("/users/anna", User)
     assert "s3cret" not in str(caught.value)
+
+
+async def test_whom_nobody_vouches_for(tmp_path: Path) -> None:
+    """A certificate of no known authority is as good as none; by SSL_CERT_FILE it is known."""
+    certificate, context = certified(tmp_path)
+    application = web.Application()
+    application.router.add_get("/users/anna", answer(200, '{"id": "anna", "name": "Anna"}'))
+    async with served(application, context) as base:
+        async with connect(base) as client:
+            with pytest.raises(Unavailable, match=r"does not prove who it is.*SSL_CERT_FILE"):
+                await client.get("/users/anna", User)
+        asks = (
+            "import asyncio, sys\n"
+            "from ogrom.sources.http import connect\n"
+            "async def ask():\n"
+            "    async with connect(sys.argv[1]) as client:\n"
+            "        print(await client.get('/users/anna', dict))\n"
+            "asyncio.run(ask())\n"
+        )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", asks, base), env={**os.environ, "SSL_CERT_FILE": str(certificate)},
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said, _ = await process.communicate()
+    assert b"'name': 'Anna'" in said
 
 
 async def test_what_is_not_http() -> None:

@@ -220,6 +220,11 @@ class Client:
                 raise BadAnswer(
                     f"{self.name} answers {what} with no HTTP: {error.message}."
                 ) from None
+            except aiohttp.ClientConnectorCertificateError as error:
+                raise Unavailable(
+                    f"{self.name} does not prove who it is ({error.certificate_error}): {what}. If its"
+                    " authority is its own, start this with SSL_CERT_FILE=FILE of that one's certificate."
+                ) from None
             except (aiohttp.ClientError, OSError) as error:
                 raise Unavailable(
                     f"{self.name} cannot be reached ({error}): {what}. See whether it runs, and"
