@@ -213,7 +213,14 @@ def _maven(pom: str, into: Path, *options: str) -> None:
 def _do(command: list[str]) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=540)
     if done.returncode:
-        raise Missing(f"{command[0]} cannot do it:\n{(done.stdout + done.stderr)[-2000:]}")
+        raise Missing(f"{command[0]} cannot do it: {_why(done.stdout + done.stderr)}")
+
+
+def _why(said: str) -> str:
+    """The line that says what is wrong: the first that calls itself an error, else the last."""
+    lines = said.strip().splitlines() or ["it says nothing"]
+    line = next((line for line in lines if "ERROR" in line.upper()), lines[-1])
+    return line if len(line) <= 1_000 else f"{line[:500]} … {line[-500:]}"
 
 
 def _programs(wanted: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,20 @@ FLAGS = [
 
 def chromium():
     """Its path; without one the test is skipped, and fails with CI=true."""
+    path, why = _chromium()
+    if not path:
+        if os.environ.get("CI") == "true":
+            raise RuntimeError(why)
+        pytest.skip(why.splitlines()[-1])
+    return path
+
+
+@cache
+def _chromium():
+    """Its path, and what the tool complains of where there is none."""
     tool = Path(__file__).parents[2] / "tools" / "chromium.py"
     done = subprocess.run([sys.executable, tool], capture_output=True, text=True)
-    if done.returncode:
-        if os.environ.get("CI") == "true":
-            raise RuntimeError(done.stderr)
-        pytest.skip(done.stderr.strip())
-    return done.stdout.strip()
+    return done.stdout.strip(), done.stderr.strip()
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ class Real:
         command = [sys.executable, sources.__file__, "--dir", str(self.folder), "--unkept", "start"]
         done = subprocess.run([*command, *names], capture_output=True, text=True, check=False)
         if done.returncode == sources.MISSING and os.environ.get("CI") != "true":
-            pytest.skip(done.stderr.strip())
+            pytest.skip(done.stderr.strip().splitlines()[-1])
         assert not done.returncode, done.stderr
 
     def fresh(self) -> dict[str, str]:
