@@ -109,7 +109,7 @@ def explained(error: Exception, place: object, sql: str = "") -> SourceError:
     said = (str(error.args[1]) if len(error.args) > 1 else str(error)).rstrip(".")
     if code in _ADVICE:
         return Unavailable(f"{place}: {said}. {_ADVICE[code]}")
-    if "[SSL" in said:
+    if not sql and "[SSL" in said and "EOF" not in said:  # that is a server which goes
         return Unavailable(f"{place}: {said}. {_TLS}")
     if not is_answer(error):
         return Unavailable(f"{place}: {said or type(error).__name__}. {_AGAIN}")
