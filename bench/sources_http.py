@@ -1,7 +1,7 @@
 """What an answer from a source costs, through the shop's whole stack, beside FastAPI's usual one.
 
 Run it as `make bench-sources`; ROUNDS=, SECONDS= (of each measurement) and PRODUCTS= say how much. A comment
-comes from SQLite or MariaDB, a product and a search from the embedded engine or OpenSearch; the
+comes from SQLite or MariaDB (SQL_SERVER=mysql: MySQL), a product and a search from the embedded engine or OpenSearch; the
 peer asks the same data by SQLAlchemy (aiosqlite, asyncmy; tuned) and opensearch-py, on uvicorn. To
 OpenSearch it sends the very searches that the shop does. SQLite's full text stands for the embedded
 engine, as what one has without another server. Each server is one process on one processor, wrk
@@ -49,6 +49,7 @@ from shop.sources.products_elastic import ElasticProducts
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "tools"))
+DATABASE = importlib.import_module("databases").product().title
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SECONDS = int(os.environ.get("SECONDS", "3"))
 PRODUCTS = int(os.environ.get("PRODUCTS", "20000"))
@@ -60,7 +61,7 @@ AGAIN = ", asked before"
 
 ROWS = (
     ("comment", "embedded", "SQLite"),
-    ("comment", "real", "MariaDB"),
+    ("comment", "real", DATABASE),
     ("product", "embedded", "SQLite, in the index"),
     ("product", "real", "OpenSearch"),
     ("product" + AGAIN, "real", "OpenSearch"),
