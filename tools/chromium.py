@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 import apt
-from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 300  # seconds for Playwright's to be downloaded
@@ -27,10 +26,11 @@ def find() -> str | None:
 
 
 def own() -> str | None:
-    """The path of the one that Playwright has downloaded."""
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).exists() and _runs(path) else None
+    """The path of the newest one that Playwright has downloaded."""
+    kept = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright"
+    found = Path(kept).glob("chromium-*/chrome-linux*/chrome")
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return str(newest) if newest is not None and _runs(str(newest)) else None
 
 
 def _runs(path: str) -> bool:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -73,9 +73,9 @@ async def publish(
 ) -> None:
     await index.refresh()
     live = index.revision if base is None else base
-    draft = Generations(folder / token_hex(4), "x").draft("label", keep=False)
-    draft.put(documents)
-    await index.publish(draft, "" if live == "empty" else live, "test")
+    with closing(Generations(folder / token_hex(4), "x").draft("label", keep=False)) as draft:
+        draft.put(documents)
+        await index.publish(draft, "" if live == "empty" else live, "test")
     draft.close()
 
 
@@ -445,11 +445,10 @@ async def test_filled_from_what_is_live(engine: Engine, tmp_path: Path) -> None:
     index = ElasticIndex(engine, "de", SCHEMA)
     await publish(index, tmp_path, map(doc, range(1_200)))
     assert "-000001-" in index.revision
-    draft = Generations(tmp_path / "again", "x").draft("more", keep=False)
-    await index.fill(draft)
-    draft.put([doc(1_200)])
-    await index.publish(draft, index.revision, "test")
-    draft.close()
+    with closing(Generations(tmp_path / "again", "x").draft("more", keep=False)) as draft:
+        await index.fill(draft)
+        draft.put([doc(1_200)])
+        await index.publish(draft, index.revision, "test")
 
     assert 1_201 == await index.count()
     assert "-000002-" in index.revision

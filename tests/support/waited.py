@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
@@ -96,13 +96,13 @@ class WaitedIndex:
 
     async def _write(self, documents: Iterable[Document], label: str, how: dict[str, Any]) -> None:
         await self._index.refresh()
-        draft = drafts(self._folder / token_hex(4)).draft(label, keep=False)
-        if how.get("keep", True):
-            await self._index.fill(draft)
-        draft.put(documents, how.get("mark", 0))
-        live = self._index.revision
-        await self._index.publish(draft, "" if live == "empty" else live, how.get("origin", "test"))
-        draft.close()
+        with closing(drafts(self._folder / token_hex(4)).draft(label, keep=False)) as draft:
+            if how.get("keep", True):
+                await self._index.fill(draft)
+            draft.put(documents, how.get("mark", 0))
+            live = self._index.revision
+            base = "" if live == "empty" else live
+            await self._index.publish(draft, base, how.get("origin", "test"))
 
     def close(self) -> None:
         """Its connection is another's."""
