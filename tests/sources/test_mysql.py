@@ -378,7 +378,7 @@ class TestServer:
         ("how", "advice"),
         [
             ("IDENTIFIED BY 'secret' ACCOUNT LOCK", "locked. Unlock the account"),
-            ("IDENTIFIED BY 'secret' PASSWORD EXPIRE", "PASSWORD|password.* Give the user a new"),
+            ("IDENTIFIED BY 'secret' PASSWORD EXPIRE", "(?i)password.*Give the user a new"),
             ("IDENTIFIED BY 'secret' REQUIRE SSL", "Access denied.*by TLS"),
             ("IDENTIFIED BY 'other'", "Access denied.*Look at user and password"),
         ],
