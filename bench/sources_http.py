@@ -1,8 +1,8 @@
 """What an answer from a source costs, through the shop's whole stack, beside FastAPI's usual one.
 
 Run it as `make bench-sources`; ROUNDS=, SECONDS= (of each measurement) and PRODUCTS= say how much. A comment
-comes from SQLite or MariaDB (SQL_SERVER=mysql: MySQL), a product and a search from the embedded engine or OpenSearch; the
-peer asks the same data by SQLAlchemy (aiosqlite, asyncmy; tuned) and opensearch-py, on uvicorn. To
+comes from SQLite or MariaDB (SQL_SERVER=mysql: MySQL), a product and a search from the embedded engine or
+OpenSearch; the peer asks the same data by SQLAlchemy (aiosqlite, asyncmy; tuned) and opensearch-py, on uvicorn. To
 OpenSearch it sends the very searches that the shop does. SQLite's full text stands for the embedded
 engine, as what one has without another server. Each server is one process on one processor, wrk
 on another, with 16 connections, before all else where they may; they take turns in each round. The time is the CPU's, user and

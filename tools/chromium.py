@@ -37,6 +37,13 @@ def _runs(path: str) -> bool:
     return apt.succeeds([path, "--version"])
 
 
+def _is_debian() -> bool:
+    try:
+        return platform.freedesktop_os_release()["ID"] == "debian"
+    except OSError:  # it says nothing of itself
+        return False
+
+
 def _download() -> None:
     libraries = ["--with-deps"] if os.geteuid() == 0 else []
     command = [sys.executable, "-m", "playwright", "install", *libraries, "chromium"]
@@ -49,8 +56,7 @@ def _download() -> None:
 def main() -> int:
     """Find it, else get it, else say what to do."""
     path = find() or own()
-    is_debian = platform.freedesktop_os_release().get("ID") == "debian"
-    if path is None and is_debian and apt.install("chromium"):
+    if path is None and _is_debian() and apt.install("chromium"):
         path = find()
     if path is None:
         _download()

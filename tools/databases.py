@@ -33,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,6 +80,7 @@ def _installed(program: str) -> str:
     return found
 
 
+@cache  # each look runs a program
 def _unpacked(program: str) -> str:
     """Where mysqld is."""
     if named := os.environ.get("MYSQLD"):
@@ -209,7 +211,7 @@ class Server:
             f"--port={port}",
             f"--init-file={first}",
             "--skip-name-resolve",
-            *(_certificate(self.directory) if tls else ()),
+            *(_proof(self.directory) if tls else ()),
             *owner,
             *SMALL,
             *self.product.small,
@@ -258,8 +260,18 @@ class Server:
         raise Failed(f"process {pid} does not end")
 
 
-def _certificate(directory: Path) -> tuple[str, ...]:
-    """What makes it speak TLS: a certificate for 127.0.0.1 that is its own authority, ca.pem."""
+def _proof(directory: Path) -> tuple[str, str]:
+    """What makes it speak TLS."""
+    certificate, key = certified(directory)
+    return f"--ssl-cert={certificate}", f"--ssl-key={key}"
+
+
+def certified(directory: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, ca.pem, and its key; made if need be.
+
+    Raises:
+        Missing: there is no openssl here.
+    """
     key, certificate = directory / "key.pem", directory / "ca.pem"
     if not certificate.exists():
         openssl = shutil.which("openssl")
@@ -272,7 +284,7 @@ def _certificate(directory: Path) -> tuple[str, ...]:
                 *("-addext", "subjectAltName=IP:127.0.0.1"),
             ]
         )
-    return f"--ssl-cert={certificate}", f"--ssl-key={key}"
+    return certificate, key
 
 
 def _run(command: list[str]) -> str:

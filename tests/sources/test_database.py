@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 
 import asyncmy
 import pytest
+from asyncmy import auth
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.database import Server
 
 pytestmark = pytest.mark.slow
@@ -89,3 +94,13 @@ async def test_a_frozen_server_is_stopped(tmp_path: Path, database: Server) -> N
     assert server.pid() is None
     assert not Path(str(server.known()["socket"])).parent.exists()
     assert 0o700 == tmp_path.stat().st_mode & 0o777
+
+
+def test_a_password_is_encrypted_for_the_server_alone() -> None:
+    """What a MySQL asks for from its usual users without TLS; a MariaDB never does, so it is seen here."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    salt = bytes(range(1, 21))
+    sent = auth.sha2_rsa_encrypt(b"s3cret", salt, public)
+    told = key.decrypt(sent, OAEP(MGF1(SHA1()), SHA1(), None))
+    assert b"s3cret\0" == bytes(one ^ other for one, other in zip(told, salt, strict=False))
